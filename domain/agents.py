@@ -1,0 +1,94 @@
+"""Agents: the tenant, and the tokens that speak for it."""
+
+import hmac
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.aggregate import Aggregate
+from domain.canonical import sha256_hex
+from domain.events import Event, event
+from domain.limits import LABEL_CHARS_MAX
+from domain.refusals import Refusal
+from domain.runtime import Command, Work, handles
+
+_PACKAGE = "stele.agents.v1"
+ROLES = frozenset({"owner", "operator"})
+"""owner: everything of this agent. operator: the hub itself (rebuild and verify projections)."""
+
+
+@event(_PACKAGE)
+class AgentCreated(Event, frozen=True):
+    agent_id: UUID
+    name: str
+
+
+@event(_PACKAGE)
+class TokenIssued(Event, frozen=True):
+    """Only the SHA-256 of the secret is kept: 256 random bits need no slower hash."""
+
+    agent_id: UUID
+    token_id: UUID
+    sha256: str
+    roles: tuple[str, ...]
+
+
+class BootstrapAgent(Command, frozen=True):
+    """Create an agent and its owner's token in one step."""
+
+    agent_id: UUID
+    name: str
+    token_id: UUID
+    token_sha256: str
+    roles: tuple[str, ...] = ("owner",)
+
+
+class Principal(Struct, frozen=True):
+    """Who a token speaks for."""
+
+    agent_id: UUID
+    token_id: UUID
+    roles: tuple[str, ...]
+
+
+class Agent(Aggregate):
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.name = ""
+        self.tokens: dict[UUID, TokenIssued] = {}
+
+    def create(self, name: str) -> None:
+        if self.exists:
+            raise Refusal("agent_exists", f"agent {self.id} exists already")
+        if not name.strip() or len(name) > LABEL_CHARS_MAX:
+            raise Refusal("invalid_name", f"an agent's name has 1 to {LABEL_CHARS_MAX} characters")
+        self.emit(AgentCreated(self.id, name))
+
+    def issue(self, token_id: UUID, sha256: str, roles: tuple[str, ...]) -> None:
+        if not roles or not ROLES.issuperset(roles):
+            raise Refusal("invalid_command", f"roles are some of {sorted(ROLES)}")
+        self.emit(TokenIssued(self.id, token_id, sha256, roles))
+
+    def authenticate(self, token_id: UUID, secret: str) -> Principal:
+        """Raises Refusal `unauthenticated` for a token that this agent did not issue."""
+        token = self.tokens.get(token_id)
+        if token is None or not hmac.compare_digest(token.sha256, sha256_hex(secret.encode())):
+            raise Refusal("unauthenticated", "the token is not valid for any agent of this hub")
+        return Principal(self.id, token_id, token.roles)
+
+    def when(self, event: Event) -> None:
+        match event:
+            case AgentCreated(name=name):
+                self.name = name
+            case TokenIssued(token_id=token_id):
+                self.tokens[token_id] = event
+
+
+@handles(BootstrapAgent)
+async def bootstrap(command: BootstrapAgent, work: Work) -> dict[str, Any]:
+    agent = Agent(command.agent_id)
+    await work.load(agent)
+    agent.create(command.name)
+    agent.issue(command.token_id, command.token_sha256, command.roles)
+    return {"agent_id": command.agent_id, "token_id": command.token_id}

@@ -1,0 +1,83 @@
+"""Every bound of Stele, by name, in one place (invariant I12).
+
+What happens at a bound is said beside it. Units come last in the names.
+"""
+
+# --- what people send -------------------------------------------------------------------------
+TEXT_CHARS_MAX = 10_000
+"""One transcript chunk's text; ten minutes of fast speech. Beyond: refused, `text_too_long`."""
+LABEL_CHARS_MAX = 200
+"""A speaker's label, a space's title, a tool's name, a rejection's reason."""
+SPACE_NAME_CHARS_MAX = 64
+"""A space's name is part of URLs and command lines."""
+SOURCE_ID_CHARS_MAX = 200
+"""The id that the sender gave a chunk."""
+CHUNKS_PER_BATCH_MAX = 500
+"""Chunks in one command: all in or all out, so it bounds a transaction."""
+ARGUMENTS_BYTES_MAX = 32_768
+"""Canonical JSON of an action's arguments; an approver has to be able to read them."""
+RESULT_BYTES_MAX = 65_536
+"""Canonical JSON of a tool's result. Beyond: the action fails with `result_too_large`."""
+FAILURE_CHARS_MAX = 2_000
+"""What a tool says of its failure. Beyond: cut."""
+PROPOSALS_PER_PLAN_MAX = 16
+"""Actions that one plan may propose. A planner that returns more is cut, visibly, by refusal."""
+EVIDENCE_PER_ACTION_MAX = 64
+"""Positions that one proposal may rest on."""
+IDEMPOTENCY_KEY_CHARS_MAX = 200
+BODY_BYTES_MAX = 8 * 1024 * 1024
+"""HTTP request body. Beyond: 413 `body_too_large`, read no further."""
+
+# --- the write path ---------------------------------------------------------------------------
+APPEND_QUEUE_COMMANDS_MAX = 8_192
+"""Commands waiting for the appender. Beyond: refused, `overloaded`, with Retry-After."""
+APPEND_BATCH_EVENTS_MAX = 1_000
+"""Events in one commit; larger batches were not faster (docs/adr/0002)."""
+CONFLICT_RETRIES_MAX = 16
+"""How often the runtime decides again after a version conflict. Beyond: refused, `conflict`."""
+APPEND_OUTAGE_SECONDS_MAX = 20.0
+"""How long a command waits for Postgres to come back. Beyond: refused, `log_unavailable`."""
+STREAM_EVENTS_MAX = 100_000
+"""Events read to load one aggregate."""
+
+# --- reading ----------------------------------------------------------------------------------
+PAGE_EVENTS_MAX = 5_000
+"""Events in one page of the log."""
+PAGE_ENTRIES_MAX = 1_000
+"""Entries in one page of a topic, HTTP and sync alike."""
+POLL_SECONDS = 1.0
+"""A wake-up is a hint; this poll is the guarantee."""
+MIN_POSITION_WAIT_SECONDS_MAX = 10.0
+"""How long a read waits for `min_position`. Beyond: 503 `projection_behind`."""
+
+# --- sync -------------------------------------------------------------------------------------
+SOCKETS_MAX = 5_000
+"""Open sockets a process. Beyond: closed with 4013 `too_many_connections`."""
+SUBSCRIPTIONS_PER_SOCKET_MAX = 64
+HELLO_SECONDS_MAX = 10.0
+"""A socket that has not said hello by then is closed with 4001."""
+HEARTBEAT_SECONDS = 15.0
+CLIENT_SILENCE_SECONDS_MAX = 60.0
+"""A client that sends nothing for so long is closed with 4002; it answers heartbeats to stay."""
+SOCKET_QUEUE_BYTES_MAX = 1_048_576
+"""Bytes waiting to be sent on one socket. At the bound, reading for it pauses; a socket that does not take a frame
+for `SLOW_CONSUMER_SECONDS_MAX` is closed with 4008 and resumes by cursor."""
+SLOW_CONSUMER_SECONDS_MAX = 30.0
+SYNC_MESSAGE_BYTES_MAX = 16_384
+"""One message from a client. Beyond: closed with 4009."""
+
+# --- workers ----------------------------------------------------------------------------------
+TOOL_SECONDS_MAX = 30.0
+"""A tool that runs longer ends as a failed action, `tool_timeout`."""
+LEASE_SECONDS = 60.0
+"""How long a started action belongs to its executor; longer than a tool may run, so a lapsed lease means a crash."""
+APPROVAL_SECONDS = 24 * 3600.0
+"""How long an approval is good for."""
+COMMAND_REPLY_SECONDS_MAX = 30.0
+"""How long a worker waits for the answer to a command before it lets the event be redelivered."""
+DELIVERIES_MAX = 10
+"""Deliveries of one event to one worker. Beyond: it is set aside, with an error in the worker's log."""
+ACK_WAIT_SECONDS = 90.0
+"""Longer than a tool plus two commands: an event is redelivered only when its worker is gone."""
+RELAY_BATCH_EVENTS_MAX = 500
+"""Events published and not yet acknowledged by JetStream."""

@@ -1,0 +1,61 @@
+"""Spaces: where people and agents meet."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from domain import ids
+from domain.aggregate import Aggregate
+from domain.events import Event, event
+from domain.limits import LABEL_CHARS_MAX, SPACE_NAME_CHARS_MAX
+from domain.refusals import Refusal
+from domain.runtime import Command, Work, handles
+
+_PACKAGE = "stele.spaces.v1"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+
+
+@event(_PACKAGE)
+class SpaceCreated(Event, frozen=True):
+    space_id: UUID
+    name: str
+    title: str
+
+
+class CreateSpace(Command, frozen=True):
+    name: str
+    title: str | None = None
+
+
+class Space(Aggregate):
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.name = ""
+
+    def create(self, name: str, title: str | None) -> None:
+        if len(name) > SPACE_NAME_CHARS_MAX or _NAME.fullmatch(name) is None:
+            raise Refusal("invalid_name", f"a space's name has 1 to {SPACE_NAME_CHARS_MAX} of a-z, 0-9, '.', '_' and "
+                          "'-', and begins and ends with a letter or a digit")
+        if title is not None and not 1 <= len(title.strip()) <= LABEL_CHARS_MAX:
+            raise Refusal("invalid_name", f"a title has 1 to {LABEL_CHARS_MAX} characters")
+        if self.exists:
+            raise Refusal("space_exists", f"the space {name!r} exists already: {self.id}")
+        self.emit(SpaceCreated(self.id, name, title or name))
+
+    def require(self) -> None:
+        """Raises Refusal `space_not_found` for a space that was never created."""
+        if not self.exists:
+            raise Refusal("space_not_found", f"no space {self.id} in this agent; create it first")
+
+    def when(self, event: Event) -> None:
+        match event:
+            case SpaceCreated(name=name):
+                self.name = name
+
+
+@handles(CreateSpace)
+async def create_space(command: CreateSpace, work: Work) -> dict[str, Any]:
+    space = Space(ids.space_id(work.agent_id, command.name))
+    await work.load(space)
+    space.create(command.name, command.title)
+    return {"space_id": space.id, "name": command.name}

@@ -1,0 +1,131 @@
+"""Transcripts: what was said, chunk by chunk. A chunk is its own aggregate: recorded once, whatever is sent again."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain import ids
+from domain.aggregate import Aggregate
+from domain.events import Event, Personal, event
+from domain.limits import CHUNKS_PER_BATCH_MAX, LABEL_CHARS_MAX, SOURCE_ID_CHARS_MAX, TEXT_CHARS_MAX
+from domain.people import Person
+from domain.refusals import Refusal
+from domain.runtime import Command, Work, handles
+from domain.spaces import Space
+
+_PACKAGE = "stele.transcripts.v1"
+
+
+@event(_PACKAGE)
+class TranscriptChunkRecorded(Event, frozen=True):
+    """`speaker` is the person's label at that moment. `source_id` is the sender's own id of the chunk."""
+
+    chunk_id: UUID
+    space_id: UUID
+    person_id: UUID
+    speaker: Personal
+    text: Personal
+    source_id: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Spoken(Struct, frozen=True):
+    """A chunk as its sender tells it."""
+
+    speaker: str
+    text: str
+    id: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class RecordTranscript(Command, frozen=True):
+    """Record chunks in this order, all or none. Those that are recorded already stay as they are."""
+
+    space_id: UUID
+    chunks: tuple[Spoken, ...]
+
+
+class TranscriptChunk(Aggregate):
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.said: tuple[UUID, str] | None = None
+
+    def record(self, space_id: UUID, person_id: UUID, spoken: Spoken) -> bool:
+        """Record what was said; False when it is recorded already.
+
+        Raises Refusal `chunk_differs` when the same id came before with other words or another speaker.
+        """
+        if self.said is not None:
+            if self.said != (person_id, spoken.text):
+                raise Refusal("chunk_differs", f"chunk {spoken.id!r} is recorded with other words or another speaker; "
+                              "history is not rewritten: send a new id")
+            return False
+        self.emit(
+            TranscriptChunkRecorded(
+                chunk_id=self.id,
+                space_id=space_id,
+                person_id=person_id,
+                speaker=ids.normal_label(spoken.speaker),
+                text=spoken.text,
+                source_id=spoken.id,
+                started_at=spoken.started_at,
+                ended_at=spoken.ended_at,
+            ),
+            occurred_at=spoken.started_at,
+        )
+        return True
+
+    def when(self, event: Event) -> None:
+        match event:
+            case TranscriptChunkRecorded(person_id=person_id, text=text):
+                self.said = (person_id, text)
+
+
+@handles(RecordTranscript)
+async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, Any]:
+    if not command.chunks:
+        raise Refusal("batch_empty", "at least one chunk is needed")
+    if len(command.chunks) > CHUNKS_PER_BATCH_MAX:
+        raise Refusal("batch_too_large", f"{len(command.chunks)} chunks; at most {CHUNKS_PER_BATCH_MAX} at once")
+    for index, spoken in enumerate(command.chunks):
+        _check(spoken, f"chunk {index}: " if len(command.chunks) > 1 else "")
+    space = Space(command.space_id)
+    chunks: dict[UUID, TranscriptChunk] = {}
+    people: dict[UUID, Person] = {}
+    parts: list[tuple[UUID, UUID, Spoken]] = []
+    for spoken in command.chunks:
+        chunk = ids.chunk_id(space.id, spoken.id) if spoken.id is not None else work.new_id()
+        person = ids.person_id(work.agent_id, spoken.speaker)
+        chunks.setdefault(chunk, TranscriptChunk(chunk))
+        people.setdefault(person, Person(person))
+        parts.append((chunk, person, spoken))
+    await work.load(space, *chunks.values(), *people.values())
+    space.require()
+    answer = []
+    for chunk, person, spoken in parts:
+        people[person].meet(ids.normal_label(spoken.speaker))
+        recorded = chunks[chunk].record(space.id, person, spoken)
+        answer.append({"chunk_id": chunk, "person_id": person, "recorded": recorded})
+    return {"space_id": space.id, "recorded": sum(part["recorded"] for part in answer), "chunks": answer}
+
+
+def _check(spoken: Spoken, where: str) -> None:
+    if "\0" in spoken.text or "\0" in spoken.speaker or "\0" in (spoken.id or ""):
+        raise Refusal("invalid_command", f"{where}a NUL character is not text")
+    if not spoken.text.strip():
+        raise Refusal("text_empty", f"{where}the text is empty")
+    if len(spoken.text) > TEXT_CHARS_MAX:
+        raise Refusal("text_too_long", f"{where}{len(spoken.text)} characters; at most {TEXT_CHARS_MAX}")
+    if not 1 <= len(ids.normal_label(spoken.speaker)) <= LABEL_CHARS_MAX:
+        raise Refusal("invalid_name", f"{where}a speaker's label has 1 to {LABEL_CHARS_MAX} characters")
+    if spoken.id is not None and not 1 <= len(spoken.id) <= SOURCE_ID_CHARS_MAX:
+        raise Refusal("invalid_name", f"{where}a chunk's id has 1 to {SOURCE_ID_CHARS_MAX} characters")
+    for time in (spoken.started_at, spoken.ended_at):
+        if time is not None and time.tzinfo is None:
+            raise Refusal("invalid_command", f"{where}a time needs its zone, as in 2026-01-31T09:30:00Z")
+    if spoken.started_at and spoken.ended_at and spoken.ended_at < spoken.started_at:
+        raise Refusal("times_reversed", f"{where}ended_at is before started_at")

@@ -16,7 +16,7 @@ import msgspec
 from domain import canonical
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
-from domain.limits import APPROVAL_SECONDS, FAILURE_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX
+from domain.limits import APPROVAL_SECONDS, FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 
@@ -159,6 +159,8 @@ class Action(Aggregate):
                                  by, expires_at))
 
     def reject(self, by: str, reason: str) -> None:
+        if len(reason) > LABEL_CHARS_MAX:
+            raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters")
         self.emit(ActionRejected(self.id, self._require_proposed().space_id, by, reason))
 
     def _require_proposed(self) -> ActionProposed:

@@ -1,6 +1,7 @@
 """Agents: the tenant, and the tokens that speak for it."""
 
 import hmac
+import re
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,12 @@ from domain.aggregate import Aggregate
 from domain.canonical import sha256_hex
 from domain.events import Event, event
 from domain.limits import LABEL_CHARS_MAX
+from domain.ports import Log
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 
 _PACKAGE = "stele.agents.v1"
+_NOT_VALID = "the token is not valid for any agent of this hub"
 ROLES = frozenset({"owner", "operator"})
 """owner: everything of this agent. operator: the hub itself (rebuild and verify projections)."""
 
@@ -74,7 +77,7 @@ class Agent(Aggregate):
         """Raises Refusal `unauthenticated` for a token that this agent did not issue."""
         token = self.tokens.get(token_id)
         if token is None or not hmac.compare_digest(token.sha256, sha256_hex(secret.encode())):
-            raise Refusal("unauthenticated", "the token is not valid for any agent of this hub")
+            raise Refusal("unauthenticated", _NOT_VALID)
         return Principal(self.id, token_id, token.roles)
 
     def when(self, event: Event) -> None:
@@ -83,6 +86,28 @@ class Agent(Aggregate):
                 self.name = name
             case TokenIssued(token_id=token_id):
                 self.tokens[token_id] = event
+
+
+def write_token(agent_id: UUID, token_id: UUID, secret: str) -> str:
+    """The token as its holder keeps it: `stele_<agent id>_<token id>_<secret>`, ids in hexadecimal."""
+    return f"stele_{agent_id.hex}_{token_id.hex}_{secret}"
+
+
+_TOKEN = re.compile(r"stele_([0-9a-f]{32})_([0-9a-f]{32})_([A-Za-z0-9-]{20,200})")
+
+
+async def authenticate(log: Log, token: str) -> Principal:
+    """Who holds this token. It names its agent, so the answer comes from that agent's stream alone.
+
+    Raises Refusal `unauthenticated`, with the same words whatever is wrong.
+    """
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise Refusal("unauthenticated", _NOT_VALID)
+    agent = Agent(UUID(match[1]))
+    for recorded in await log.read_streams(agent.id, [agent.id]):
+        agent.replay(recorded)
+    return agent.authenticate(UUID(match[2]), match[3])
 
 
 @handles(BootstrapAgent)

@@ -88,6 +88,9 @@ class Log(Protocol):
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         """The events of this agent at these positions, in order; positions of others are left out."""
 
+    async def previous(self, agent_id: UUID, position: int) -> int:
+        """The position of the agent's last event before `position`; 0 when there is none."""
+
     async def head(self) -> int:
         """The newest position; 0 when the log is empty."""
 

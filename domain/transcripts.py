@@ -1,6 +1,6 @@
 """Transcripts: what was said, chunk by chunk. A chunk is its own aggregate: recorded once, whatever is sent again."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -72,8 +72,8 @@ class TranscriptChunk(Aggregate):
                 speaker=ids.normal_label(spoken.speaker),
                 text=spoken.text,
                 source_id=spoken.id,
-                started_at=spoken.started_at,
-                ended_at=spoken.ended_at,
+                started_at=_utc(spoken.started_at),
+                ended_at=_utc(spoken.ended_at),
             ),
             occurred_at=spoken.started_at,
         )
@@ -113,6 +113,11 @@ async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, 
     return {"space_id": space.id, "recorded": sum(part["recorded"] for part in answer), "chunks": answer}
 
 
+def _utc(time: datetime | None) -> datetime | None:
+    """One spelling for one instant."""
+    return None if time is None else time.astimezone(UTC)
+
+
 def _check(spoken: Spoken, where: str) -> None:
     if "\0" in spoken.text or "\0" in spoken.speaker or "\0" in (spoken.id or ""):
         raise Refusal("invalid_command", f"{where}a NUL character is not text")
@@ -125,7 +130,8 @@ def _check(spoken: Spoken, where: str) -> None:
     if spoken.id is not None and not 1 <= len(spoken.id) <= SOURCE_ID_CHARS_MAX:
         raise Refusal("invalid_name", f"{where}a chunk's id has 1 to {SOURCE_ID_CHARS_MAX} characters")
     for time in (spoken.started_at, spoken.ended_at):
-        if time is not None and time.tzinfo is None:
-            raise Refusal("invalid_command", f"{where}a time needs its zone, as in 2026-01-31T09:30:00Z")
+        if time is not None and (time.tzinfo is None or not 1970 <= time.year <= 9998):
+            raise Refusal("invalid_command", f"{where}a time has its zone and lies between 1970 and 9998, as in "
+                          "2026-01-31T09:30:00Z")
     if spoken.started_at and spoken.ended_at and spoken.ended_at < spoken.started_at:
         raise Refusal("times_reversed", f"{where}ended_at is before started_at")

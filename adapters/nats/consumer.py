@@ -1,0 +1,89 @@
+"""A worker's place in the stream of events: a durable consumer that acknowledges after the work is done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from adapters.nats import cloudevents
+from adapters.nats.connect import STREAM, Client, NatsError, ensure_stream
+from domain.events import Recorded, UnknownEvent
+from domain.limits import ACK_WAIT_SECONDS, DELIVERIES_MAX
+
+_log = structlog.get_logger()
+_CONCURRENCY = 8
+"""Events that one worker works on at a time."""
+
+
+class Redeliver(Exception):
+    """Raised by a handler: not now; deliver the event again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
+Handler = Callable[[Recorded], Awaitable[None]]
+
+
+class Consumer:
+    """Delivers each event of the given types to `handler` at least once; a handler that raises gets it again."""
+
+    def __init__(self, client: Client, name: str, types: list[str], handler: Handler) -> None:
+        self._client = client
+        self._name = name
+        self._subjects = [".".join(("stele.*.events", *type_.split(".")[1::2])) for type_ in types]
+        self._handler = handler
+
+    async def run(self) -> None:
+        """Consume until cancelled; a stream or a consumer that disappears is made anew."""
+        while True:
+            try:
+                subscription = await self._subscribe()
+                while True:
+                    await self._round(subscription)
+            except (NatsError, TimeoutError, OSError) as error:
+                _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
+                await asyncio.sleep(1.0)
+
+    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        await ensure_stream(self._client)
+        config = ConsumerConfig(
+            durable_name=self._name,
+            filter_subjects=self._subjects,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_deliver=DELIVERIES_MAX,
+        )
+        jetstream = self._client.jetstream()
+        await jetstream.add_consumer(STREAM, config)
+        return await jetstream.pull_subscribe_bind(consumer=self._name, stream=STREAM)
+
+    async def _round(self, subscription: JetStreamContext.PullSubscription) -> None:
+        try:
+            messages = await subscription.fetch(_CONCURRENCY, timeout=5.0)
+        except TimeoutError:  # nothing came; the consumer may be gone as well, which consumer_info tells
+            await subscription.consumer_info()
+            return
+        await asyncio.gather(*(self._handle(message) for message in messages))
+
+    async def _handle(self, message: Msg) -> None:
+        try:
+            event = cloudevents.decode(message.data)
+            await self._handler(event)
+        except Redeliver as again:
+            await message.nak(delay=again.seconds)
+        except (msgspec.DecodeError, UnknownEvent, ValueError) as error:
+            _log.error("event_set_aside", consumer=self._name, subject=message.subject, error=str(error))
+            await message.term()
+        except Exception as error:  # whatever a handler raises, the worker goes on; the event comes again
+            _log.exception("event_failed", consumer=self._name, subject=message.subject, error=str(error),
+                           delivery=message.metadata.num_delivered, deliveries_max=DELIVERIES_MAX)
+            await message.nak(delay=1.0)
+        else:
+            await message.ack()

@@ -1,0 +1,72 @@
+"""The relay: the log, in order, to JetStream. It keeps no place of its own; the stream's last message tells it."""
+
+import asyncio
+from uuid import UUID
+
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from adapters.nats import cloudevents
+from adapters.nats.connect import POSITION_HEADER, PREVIOUS_HEADER, STREAM, Client, ensure_stream, event_subject
+from domain.events import Recorded
+from domain.limits import RELAY_BATCH_EVENTS_MAX
+from domain.ports import Log
+
+_ACK_SECONDS_MAX = 10.0
+
+
+class Relay:
+    """Publishes every event at least once, in the order of positions; `Nats-Msg-Id` is the position."""
+
+    def __init__(self, log: Log, client: Client) -> None:
+        self._log = log
+        self._client = client
+        self._jetstream: JetStreamContext = client.jetstream(
+            timeout=_ACK_SECONDS_MAX, publish_async_max_pending=RELAY_BATCH_EVENTS_MAX
+        )
+        self._previous: dict[UUID, int] = {}
+
+    async def position(self) -> int:
+        """The last position that the stream holds; 0 for a stream that is new or was wiped."""
+        await ensure_stream(self._client)
+        state = (await self._jetstream.stream_info(STREAM)).state
+        if state.messages == 0:
+            return 0
+        try:
+            last = await self._jetstream.get_msg(STREAM, seq=state.last_seq)
+        except NotFoundError:
+            return 0
+        return int((last.headers or {}).get(POSITION_HEADER, "0"))
+
+    async def step(self, after: int) -> int:
+        """Publish the next batch and return the position reached.
+
+        Raises an error of nats when the batch was not acknowledged whole; ask `position` again then.
+        """
+        events = await self._log.read(after, RELAY_BATCH_EVENTS_MAX)
+        if not events:
+            return after
+        acknowledgements = [await self._publish(event) for event in events]
+        done, pending = await asyncio.wait(acknowledgements, timeout=_ACK_SECONDS_MAX)
+        if pending:
+            raise TimeoutError(f"{len(pending)} of {len(events)} events were not acknowledged")
+        for acknowledgement in done:
+            acknowledgement.result()
+        return events[-1].position
+
+    async def _publish(self, event: Recorded) -> "asyncio.Future[object]":
+        previous = self._previous.get(event.agent_id)
+        if previous is None:
+            previous = await self._log.previous(event.agent_id, event.position)
+        self._previous[event.agent_id] = event.position
+        headers = {
+            "Nats-Msg-Id": str(event.position),
+            POSITION_HEADER: str(event.position),
+            PREVIOUS_HEADER: str(previous),
+            "Content-Type": "application/cloudevents+json",
+        }
+        if event.traceparent is not None:
+            headers["traceparent"] = event.traceparent
+        return await self._jetstream.publish_async(
+            event_subject(event.agent_id, event.type), cloudevents.encode(event), headers=headers
+        )

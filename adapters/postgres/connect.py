@@ -1,0 +1,30 @@
+"""Connections, set up the same way everywhere: UTC, autocommit, a name that shows in pg_stat_activity."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+_OPTIONS: dict[str, Any] = {
+    "autocommit": True,
+    "options": "-c TimeZone=UTC -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+    "connect_timeout": 5,
+}
+
+
+async def connect(conninfo: str, name: str) -> AsyncConnection[Any]:
+    """One connection of its own. Raises psycopg.OperationalError."""
+    return await AsyncConnection.connect(conninfo, application_name=f"stele {name}", **_OPTIONS)
+
+
+def pool(conninfo: str, name: str, size_max: int) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    """A pool, not opened yet. A caller that finds no connection within 10 s gets psycopg_pool.PoolTimeout."""
+    return AsyncConnectionPool(
+        conninfo,
+        kwargs={"application_name": f"stele {name}", **_OPTIONS},
+        min_size=1,
+        max_size=size_max,
+        timeout=10.0,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+    )

@@ -1,0 +1,62 @@
+-- open: the generations of a topic that a projector may advance
+SELECT id, topic, version, position, live FROM stele.generations WHERE topic = %s AND NOT aside ORDER BY live DESC, id
+
+-- get: one generation
+SELECT id, topic, version, position, live FROM stele.generations WHERE id = %s
+
+-- create: a generation with its table (topic, version, live, aside)
+SELECT stele.create_generation_v1(%s, %s, %s, %s)
+
+-- drop: a generation and its entries
+SELECT stele.drop_generation_v1(%s)
+
+-- load: the entries that a page of events touches
+SELECT e.agent_id, e.key, e.space_id, e.position, e.value
+FROM unnest(%b::uuid[], %b::text[]) AS k (agent_id, key)
+JOIN stele.entries e ON e.agent_id = k.agent_id AND e.key = k.key AND e.generation = %s
+
+-- write: the entries that a page of events changed
+INSERT INTO stele.entries AS e (generation, agent_id, key, space_id, position, value)
+SELECT %s, c.* FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::bigint[], %b::bytea[]) AS c
+ON CONFLICT (generation, agent_id, key)
+DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value = excluded.value
+
+-- move: the checkpoint, if it is still where it was (new position, generation, old position)
+UPDATE stele.generations SET position = %s, error = NULL, error_position = NULL WHERE id = %s AND position = %s
+
+-- stop: a fold failed here
+UPDATE stele.generations SET error = %s, error_position = %s WHERE id = %s
+
+-- lock_live: hold the live generation of a topic still, and see where it is
+SELECT id, topic, version, position, live FROM stele.generations WHERE topic = %s AND live FOR UPDATE
+
+-- promote: a built generation takes over
+UPDATE stele.generations SET live = true, aside = false WHERE id = %s
+
+-- list: every generation, for people
+SELECT g.id, g.topic, g.version, g.position, g.live, g.aside, g.floor, g.error, g.error_position
+FROM stele.generations g ORDER BY g.topic, g.live DESC, g.id
+
+-- serving: what readers of a topic see now
+SELECT g.id, g.version, g.position, g.floor, h.epoch, head.position
+FROM stele.generations g, stele.history h, stele.head head WHERE g.topic = %s AND g.live
+
+-- page: entries changed after a position, tombstones included, never splitting a position; and the checkpoint of the
+-- same snapshot (generation, agent, space or null, after, limit)
+WITH checkpoint AS (SELECT position FROM stele.generations WHERE id = %(generation)s AND live),
+page AS (
+    SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
+    WHERE e.generation = %(generation)s AND e.agent_id = %(agent_id)s
+      AND (%(space_id)s::uuid IS NULL OR e.space_id = %(space_id)s) AND e.position > %(after)s
+    ORDER BY e.position FETCH FIRST %(limit)s ROWS WITH TIES
+)
+SELECT c.position, p.key, p.space_id, p.position, p.value
+FROM checkpoint c LEFT JOIN page p ON true ORDER BY p.position, p.key
+
+-- one: a single entry (generation, agent, key)
+SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
+WHERE e.generation = %s AND e.agent_id = %s AND e.key = %s
+
+-- scan: every entry that is not a tombstone, in the order that digests are made in
+SELECT agent_id, key, position, value FROM stele.entries
+WHERE generation = %s AND value IS NOT NULL ORDER BY agent_id, key

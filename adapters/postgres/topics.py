@@ -1,0 +1,71 @@
+"""What readers see of the topics: pages of entries with the checkpoint of the same snapshot."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.postgres.statements import load
+from projections.ports import EntryPage, GenerationGone, Listed, Read, Serving
+
+_SQL = load("entries")
+
+
+class PostgresTopics:
+    """Implements projections.ports.Topics."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def serving(self, topic: str) -> Serving | None:
+        """None until a projector has seen the topic for the first time."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_SQL["serving"], [topic])).fetchone()
+        return Serving(*row) if row else None
+
+    async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
+        """Entries of one agent (and space) changed after `after`, in order of position. Raises GenerationGone."""
+        arguments = {"generation": generation, "agent_id": agent_id, "space_id": space_id, "after": after,
+                     "limit": limit}
+        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            rows = await (await cursor.execute(_SQL["page"], arguments)).fetchall()
+        if not rows:
+            raise GenerationGone(f"generation {generation}")
+        entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
+        return EntryPage(entries, rows[0][0], len(entries) >= limit)
+
+    async def one(self, generation: int, agent_id: UUID, key: str) -> Read | None:
+        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            row = await (await cursor.execute(_SQL["one"], [generation, agent_id, key])).fetchone()
+        return Read(*row) if row else None
+
+    async def list(self) -> list[Listed]:
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(_SQL["list"])).fetchall()
+        return [Listed(*row) for row in rows]
+
+    async def digest(self, generation: int) -> str:
+        """SHA-256 over every entry of a generation, in order; equal for equal states."""
+        async with self._pool.connection() as connection:
+            return await digest(connection, generation)
+
+
+async def scan(connection: AsyncConnection[Any], generation: int) -> AsyncIterator[tuple[UUID, str, int, bytes]]:
+    """Every entry that is not a tombstone, in the order of agent and key, by a server-side cursor."""
+    async with connection.transaction(), connection.cursor(f"scan_{generation}", binary=True) as cursor:
+        cursor.itersize = 5_000
+        await cursor.execute(_SQL["scan"], [generation])
+        async for row in cursor:
+            yield row
+
+
+async def digest(connection: AsyncConnection[Any], generation: int) -> str:
+    """As PostgresTopics.digest, within whatever snapshot the connection has."""
+    hasher = hashlib.sha256()
+    async for agent_id, key, position, value in scan(connection, generation):
+        hasher.update(agent_id.bytes + len(key.encode()).to_bytes(4, "big") + key.encode())
+        hasher.update(position.to_bytes(8, "big") + hashlib.sha256(value).digest())
+    return hasher.hexdigest()

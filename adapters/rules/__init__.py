@@ -1,0 +1,1 @@
+"""The planner that needs no model: English rules over what was said."""

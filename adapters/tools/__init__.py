@@ -1,0 +1,1 @@
+"""Tools that an executor can run. Each implements domain.ports.Tool."""

@@ -1,0 +1,44 @@
+"""The cursor `<epoch>.<projection version>.<position>`: "I have all of this topic up to here" (docs/adr/0004)."""
+
+import re
+
+from msgspec import Struct
+
+_FORM = re.compile(r"([0-9a-f]{8})\.([0-9]{1,9})\.([0-9]{1,18})")
+
+
+class Cursor(Struct, frozen=True):
+    """`epoch` names one history of one log, `version` one fold of it, `position` a place in it."""
+
+    epoch: str
+    version: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.version}.{self.position}"
+
+
+def parse(text: str) -> Cursor:
+    """Raises ValueError for anything that `str(cursor)` does not produce."""
+    match = _FORM.fullmatch(text)
+    cursor = Cursor(match[1], int(match[2]), int(match[3])) if match else None
+    if cursor is None or str(cursor) != text:
+        raise ValueError(f"{text[:80]!r} is not a cursor; expected <epoch>.<projection version>.<position>, "
+                         "as in 1f2e3d4c.1.276")
+    return cursor
+
+
+def refetch_reason(cursor: Cursor, *, epoch: str, version: int, floor: int, log_head: int) -> str | None:
+    """Why a client with this cursor has to fetch the topic anew, or None when it can go on from there.
+
+    `floor` is the position up to which tombstones were pruned (a client at 0 has nothing to forget); `log_head` the newest position of the log.
+    """
+    if cursor.epoch != epoch:
+        return "epoch"
+    if cursor.version != version:
+        return "projection_version"
+    if cursor.position > log_head:
+        return "ahead"
+    if 0 < cursor.position < floor:
+        return "stale"
+    return None

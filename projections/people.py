@@ -1,0 +1,31 @@
+"""Topic `people`: who has spoken."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from domain.events import Recorded
+from domain.people import PersonRegistered
+from projections.projection import Projection, Value
+
+
+class PersonEntry(Value, frozen=True):
+    person_id: UUID
+    label: str
+    met_at: datetime
+
+
+def key(event: Recorded) -> Iterable[str]:
+    match event.payload:
+        case PersonRegistered(person_id=person_id):
+            yield str(person_id)
+
+
+def fold(entry: PersonEntry | None, event: Recorded) -> PersonEntry | None:
+    match event.payload:
+        case PersonRegistered(person_id=person_id, label=label):
+            return PersonEntry(person_id, label, event.recorded_at)
+    return entry
+
+
+PEOPLE = Projection(topic="people", version=1, reads=[PersonRegistered], value=PersonEntry, key=key, fold=fold)

@@ -12,6 +12,14 @@ def space_id(agent_id: UUID, name: str) -> UUID:
     return uuid5(agent_id, f"space:{name}")
 
 
+def space_reference(agent_id: UUID, reference: str) -> UUID:
+    """The id of a space that somebody names by its id or by its name."""
+    try:
+        return UUID(reference)
+    except ValueError:
+        return space_id(agent_id, reference)
+
+
 def person_id(agent_id: UUID, label: str) -> UUID:
     """A speaker's label names one person of the agent."""
     return uuid5(agent_id, f"person:{normal_label(label)}")

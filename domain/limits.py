@@ -59,10 +59,13 @@ HELLO_SECONDS_MAX = 10.0
 HEARTBEAT_SECONDS = 15.0
 CLIENT_SILENCE_SECONDS_MAX = 60.0
 """A client that sends nothing for so long is closed with 4002; it answers heartbeats to stay."""
-SOCKET_QUEUE_BYTES_MAX = 1_048_576
-"""Bytes waiting to be sent on one socket. At the bound, reading for it pauses; a socket that does not take a frame
-for `SLOW_CONSUMER_SECONDS_MAX` is closed with 4008 and resumes by cursor."""
+SYNC_PAGE_ENTRIES_MAX = 100
+"""Entries read at once for one socket; its subscriptions take turns, so that is all that waits in memory for it."""
+SOCKET_QUEUE_BYTES_MAX = 262_144
+"""Bytes handed to one socket at a time: a larger batch is cut into frames, and a frame waits until the socket has taken
+the one before. A single entry that is larger goes alone."""
 SLOW_CONSUMER_SECONDS_MAX = 30.0
+"""A socket that does not take a frame for so long is closed with 4008 and resumes by cursor."""
 SYNC_MESSAGE_BYTES_MAX = 16_384
 """One message from a client. Beyond: closed with 4009."""
 

@@ -1,6 +1,7 @@
 """The cursor `<epoch>.<projection version>.<position>`: "I have all of this topic up to here" (docs/adr/0004)."""
 
 import re
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -42,3 +43,12 @@ def refetch_reason(cursor: Cursor, *, epoch: str, version: int, floor: int, log_
     if 0 < cursor.position < floor:
         return "stale"
     return None
+
+
+def resume_positions(positions: Sequence[int]) -> list[int]:
+    """For entries in order of position: where a client that has got this far may resume.
+
+    One event may change several entries. Whoever has not seen all of them resumes before that event.
+    """
+    following = [*positions[1:], None]
+    return [here if here != after else here - 1 for here, after in zip(positions, following, strict=True)]

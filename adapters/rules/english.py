@@ -16,7 +16,7 @@ NUMBER = (
 LEAD = (
     r"(?:^\W{0,3}|[,;:–—] |\b(?:and|so|but|then|now|okay|ok|well|yeah|yes|right|alright|sure|think|guess|I suppose|mean"
     r"|also|first|because|'cause|anyway|actually|just|(?:is|think|mean|guess|suppose) that"
-    r"|time|meeting|tomorrow|\w{3,6}day) )"
+    r"|time|meeting|tomorrow|\w{3,6}day|minutes|hours|days|weeks?|month) )"
 )
 """A trigger counts at the start of a clause. Elsewhere it is mostly told, asked or relative: “what we have to know”."""
 
@@ -25,14 +25,15 @@ ADVERBS = (
 )
 # Talk about talking, states, and places to go to: nobody can be reminded of them.
 _NO_DEED = (
-    r"(?:not|never|say|said|see|admit|assume|guess|bet|know|think|like|love|hope|repeat|explain|tell you|show you|ask you"
-    r"|have to say|(?:present|introduce) (?:myself|you)|finish my|start by|go first|get used|share (?:my|the) screen"
-    r"|pull up|move on|rephrase|clarify|interrupt|mute|unmute|the|an?|my|our|your|this|that|these)\b"
+    r"(?:not|never|say|said|see|admit|assume|guess|bet|know|think|like|love|hope|repeat|explain|have to say"
+    r"|(?:tell|show|ask) you|(?:present|introduce) (?:myself|you)|finish my|start by|go first|get used"
+    r"|share (?:my|the) screen|pull up|move on|rephrase|clarify|interrupt|mute|unmute"
+    r"|the|an?|my|our|your|this|that|these)\b"
 )
 # What one asks to follow the talk, or for courtesy.
 _NO_ERRAND = (
-    r"(?:hear|see|say|repeat|explain|believe|imagine|remember|think|like|agree|prefer|rather|want|be|have (?!a look)|wait"
-    r"|hold|excuse|forgive|go ahead|sit|come again|speak up|not|tell (?:me|us) (?:what|why|how|again))\b"
+    r"(?:hear|see|say|repeat|explain|believe|imagine|remember|think|like|agree|prefer|rather|want|be|have (?!a look)"
+    r"|wait|hold|excuse|forgive|go ahead|sit|come again|speak up|not|tell (?:me|us) (?:what|why|how|again))\b"
 )
 DEED = rf"{ADVERBS}(?:(?:have|need|try) to )?+(?!{_NO_DEED})(?:be (?=\w{{2,20}}ing\b))?(?!be\b)(?P<what>\w.*)"
 """What someone undertakes."""
@@ -45,7 +46,8 @@ _OCCASION = r"(?:meeting|time|week|weekend|month|quarter|year|sprint|call|review
 _PART = r"(?: (?:morning|afternoon|evening|night|noon))?"
 _MOMENT = (
     rf"(?:(?:(?:next|this|coming) )?{_WEEKDAY}{_PART}|(?:the day after )?tomorrow{_PART}"
-    r"|tonight|today|noon|midnight|lunch|(?:the )?end of (?:the |this |next )?(?:day|week|month|quarter|year|sprint|meeting)"
+    r"|tonight|today|noon|midnight|lunch"
+    r"|(?:the )?end of (?:the |this |next )?(?:day|week|month|quarter|year|sprint|meeting)"
     rf"|(?:(?:the|our) )?(?:next|coming) {_OCCASION}|(?:the )?\d{{1,2}}(?:st|nd|rd|th)(?: of {_MONTH})?"
     rf"|{_MONTH}(?: \d{{1,2}})?|\d{{4}}-\d\d-\d\d|\d{{1,2}}:\d\d|\d{{1,2}} ?[ap]m|(?:\d{{1,2}}|{NUMBER_WORD}) o'clock)"
 )
@@ -77,7 +79,7 @@ NEGATION = re.compile(r"(?:n't|\b(?:not|never|nobody|no one|doubt|dunno))\b[^,;�
 
 TAG = re.compile(
     r"(?:(?: ?[,–] ?(?:so|yeah|yes|okay|right|you know|I think|I guess|I dunno|I don't know|please|then)"
-    r"| (?:so|and|but|or|yeah|please))(?=[ ,.;:?!–]|$))*+[ ,.;:?!–]*+$",
+    r"| (?:so|and|but|or|yeah|please|then))(?=[ ,.;:?!–]|$))*+[ ,.;:?!–]*+$",
     re.IGNORECASE,
 )
 """What trails after the point was made."""
@@ -85,13 +87,13 @@ TAG = re.compile(
 WORD = re.compile(r"[\w'-]+")
 EMPTY_WORDS = frozenset(
     WORD.findall(
-        "a an the this that these those it its it's that's there there's here now later then again soon just also very too "
-        "really so and or but of to in on at up for from with about around round over out into by as than is are was be am "
-        "been being do does did doing done have has had having get gets getting got go goes going come take make use put "
-        "see say try let want thing things something anything everything stuff way one ones bit lot some any all much many "
-        "more most well okay yeah i me my i'll i'm you your you'll we us our we'll we're he she they them him her his their "
-        "who what where when which how why if not no can could will would shall should must may might first next maybe like "
-        "kind sort"
+        "a an the this that these those it its it's that's there there's here now later then again soon just also "
+        "very too really so and or but of to in on at up for from with about around round over out into by as than "
+        "is are was be am been being do does did doing done have has had having get gets getting got go goes going "
+        "come take make use put see say try let want thing things something anything everything stuff way one ones "
+        "bit lot some any all much many more most well okay yeah i me my i'll i'm you your you'll we us our we'll "
+        "we're he she they them him her his their who what where when which how why if not no can could will would "
+        "shall should must may might first next maybe like kind sort"
     )
 )
 """Words that say nothing alone: nobody could act on a clause that has no others."""

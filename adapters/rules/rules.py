@@ -116,7 +116,8 @@ RULES = (
         "reminder",
         _pattern(
             r"(?:(?:you|we) (?:(?:just )?(?:have|need) to )?|please )?"
-            r"(?P<what>(?:make sure|remember to|(?:don't|not) forget to|(?:remember|don't forget|keep in mind) that) \w.*)"
+            r"(?P<what>(?:make sure|(?:remember|don't forget|not forget) to"
+            r"|(?:remember|don't forget|keep in mind) that) \w.*)"
         ),
         "someone asks that something be made sure of or not be forgotten.",
     ),
@@ -161,8 +162,8 @@ RULES = (
         "next meeting",
         "reminder",
         _pattern(
-            r"(?:(?:I'll|we'll|let's|I will|we will) )?(?P<what>(?:see you|meet again|meet|(?:the|our) next (?:meeting|call|session)"
-            r" (?:is|starts|will (?:be|start))) .*)"
+            r"(?:(?:I'll|we'll|let's|I will|we will) )?(?P<what>(?:see you|meet|meet again"
+            r"|(?:the|our) next (?:meeting|call|session) (?:is|starts|will (?:be|start))) .*)"
         ),
         "someone says when the group meets again.",
         needs_due=True,
@@ -171,8 +172,8 @@ RULES = (
         "task with a time",
         "reminder",
         _pattern(
-            rf"{ADVERBS}(?P<what>(?:bring|call|check|collect|come up with|draft|find|finish|fix|prepare|read|review|send"
-            r"|test|update|write) \w.*)"
+            rf"{ADVERBS}(?P<what>(?:bring|call|check|collect|come up with|draft|find|finish|fix|prepare|read|review"
+            r"|send|test|update|write) \w.*)"
         ),
         "someone names a task and a time for it.",
         needs_due=True,

@@ -22,7 +22,7 @@ _FILLER = re.compile(
 _LOOSE = re.compile(r" ([,.;:?!]{1,3})(?= |$)")
 _DOUBLED = re.compile(r"([,.;:?!])(?: ?[,.](?= |$|[,.])){1,20}")
 _DASHED = re.compile(r" ?(?:, ?){0,3}–(?: ?[,–]){0,20}")
-_FRAGMENT = re.compile(r"\b(?:([bcdfghjklmnpqrstvwxz]{1,3}) (?=\1[a-z])|th )")
+_FRAGMENT = re.compile(r"(?<![\w'-])(?:([bcdfghjklmnpqrstvwxz]{1,3}) (?=\1[a-z])|th )")
 _WORDS = rf"(?!{NUMBER_WORD})[^\W\d][\w']*+(?: [^\W\d][\w']*+){{0,3}}?"  # a number said twice is meant twice
 _STUTTER = re.compile(rf"(?<![\w'])({_WORDS})(?:,? \1(?![\w']))++", re.IGNORECASE)
 _RESTART = re.compile(r"(?<![\w'])([^\W\d]++),? (?=\1')", re.IGNORECASE)

@@ -1,0 +1,60 @@
+"""The HTTP application, put together from its routes."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from adapters.http import commands, problems, queries
+from adapters.http.context import Hub
+from adapters.http.middleware import BodyLimit
+from adapters.http.operations import Operations, routes
+
+_DESCRIPTION = (
+    "The record that people and AI agents share while they work together in real time. Every POST needs an "
+    "`Idempotency-Key`; every error is a problem (RFC 9457) with a stable `code`."
+)
+
+
+def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
+    """The application. `hub` may be set later as `app.state.hub`, before the first request."""
+    app = FastAPI(
+        title="Stele",
+        version=version("stele"),
+        description=_DESCRIPTION,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": {"description": "A problem", "content": _problem_content()}},
+    )
+    app.state.hub = hub
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.include_router(commands.router)
+    app.include_router(queries.router)
+    app.include_router(routes(operations))
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _with_problems(original())
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+def _problem_content() -> dict[str, Any]:
+    return {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Say what is really sent for errors: problems, never the framework's own form."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = problems.Problem.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    return document

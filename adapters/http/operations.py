@@ -1,0 +1,96 @@
+"""The routes for whoever runs the hub: health, and the state of the projections."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from msgspec import Struct
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from adapters.http import wire
+from adapters.http.context import Caller, Hub, TheHub
+from adapters.http.problems import ProblemError
+from domain.agents import Principal
+from domain.refusals import Refusal
+from projections.ports import Listed
+from projections.topics import TOPICS
+
+Build = Callable[[str, str], AsyncIterator[bytes]]
+"""(task `rebuild` or `verify`, topic) -> JSON lines of progress; the last one is the outcome."""
+
+
+class Operations(Struct):
+    """What these routes need, kept in `app.state.operations`."""
+
+    ready: Callable[[], Awaitable[list[str]]]
+    """What keeps this process from serving; empty when it can."""
+    build: Build
+
+
+def routes(operations: Operations) -> APIRouter:
+    """The routes, over the operations that the process offers."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez", response_model=wire.Health)
+    async def livez() -> Response:
+        """The process runs."""
+        return JSONResponse({"status": "live", "problems": []})
+
+    @router.get("/readyz", response_model=wire.Health, responses={503: {"model": wire.Health}})
+    async def readyz() -> Response:
+        """The hub can serve: Postgres, NATS and every projection are well."""
+        problems = await operations.ready()
+        return JSONResponse({"status": "unready" if problems else "ready", "problems": problems},
+                            503 if problems else 200)
+
+    @router.get("/v1/projections", response_model=wire.ProjectionsOut)
+    async def projections(
+        hub: TheHub, caller: Caller, digest: Annotated[bool, Query(description="Hash every entry, too")] = False
+    ) -> wire.ProjectionsOut:
+        """Every projection: where it is and whether it stopped."""
+        head = await hub.log.head()
+        serving = await hub.topics.serving(next(iter(TOPICS)))
+        if digest:
+            _operator(caller)
+        listed = [await _projection(hub, one, head, digest) for one in await hub.topics.list()]
+        return wire.ProjectionsOut(head=head, epoch=serving.epoch if serving else "", projections=listed)
+
+    @router.get("/v1/projections/{topic}/verification")
+    async def verify(caller: Caller, topic: str) -> Response:
+        """Fold the log aside and compare: JSON lines of progress, then the outcome."""
+        return _stream(operations, caller, "verify", topic)
+
+    @router.put("/v1/projections/{topic}/rebuild")
+    async def rebuild(caller: Caller, topic: str) -> Response:
+        """Fold the log anew beside the live entries and let the result take over: JSON lines of progress, then the
+        outcome. Doing it twice changes nothing more."""
+        return _stream(operations, caller, "rebuild", topic)
+
+    return router
+
+
+def _stream(operations: Operations, caller: Principal, task: str, topic: str) -> Response:
+    _operator(caller)
+    if topic not in TOPICS:
+        raise ProblemError("topic_not_found", f"no topic {topic!r}; there are {', '.join(TOPICS)}")
+    return StreamingResponse(operations.build(task, topic), media_type="application/x-ndjson")
+
+
+def _operator(caller: Principal) -> None:
+    """Projections are the hub's, of all its agents."""
+    if "operator" not in caller.roles:
+        raise Refusal("forbidden", "this needs a token with the role `operator`")
+
+
+async def _projection(hub: Hub, one: Listed, head: int, digest: bool) -> wire.ProjectionOut:
+    state = "live" if one.live else "aside" if one.aside else "building"
+    return wire.ProjectionOut(
+        topic=one.topic,
+        version=one.version,
+        state=state,
+        position=one.position,
+        lag=max(0, head - one.position),
+        error=one.error,
+        error_position=one.error_position,
+        digest=await hub.topics.digest(one.generation) if digest and one.live else None,
+    )

@@ -1,0 +1,154 @@
+"""Problem details (RFC 9457): every error of the HTTP interface is one of these, with a stable `code`."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from domain.refusals import Refusal
+
+_log = structlog.get_logger()
+
+STATUS: dict[str, int] = {
+    # of the domain (domain/refusals.py)
+    "invalid_command": 422,
+    "invalid_name": 422,
+    "invalid_arguments": 422,
+    "text_empty": 422,
+    "text_too_long": 422,
+    "batch_empty": 422,
+    "batch_too_large": 422,
+    "times_reversed": 422,
+    "evidence_unknown": 422,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "agent_exists": 409,
+    "agent_not_found": 404,
+    "space_exists": 409,
+    "space_not_found": 404,
+    "chunk_differs": 409,
+    "action_not_found": 404,
+    "action_not_proposed": 409,
+    "action_not_approved": 409,
+    "action_not_started": 409,
+    "action_already_started": 409,
+    "approval_expired": 409,
+    "approval_mismatch": 409,
+    "lease_held": 409,
+    "lease_lost": 409,
+    "idempotency_key_reused": 422,
+    "idempotency_key_in_flight": 409,
+    "conflict": 409,
+    "overloaded": 503,
+    "log_unavailable": 503,
+    # of this interface
+    "invalid_json": 400,
+    "invalid_cursor": 400,
+    "idempotency_key_missing": 400,
+    "idempotency_key_invalid": 400,
+    "must_refetch": 409,
+    "invalid_request": 422,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "topic_not_found": 404,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "projection_behind": 503,
+    "projection_failed": 500,
+    "unavailable": 503,
+    "internal_error": 500,
+}
+
+
+class Problem(BaseModel):
+    """`application/problem+json`. `type` is `urn:stele:problem:<code>`."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, Any]] | None = None
+    """For `invalid_request`: where (`at`) and what was wrong."""
+    reason: str | None = None
+    """For `must_refetch`: why."""
+
+
+class ProblemError(Exception):
+    """Raised anywhere below a route; becomes a problem response."""
+
+    def __init__(self, code: str, detail: str, **members: Any) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.members = members
+
+
+def problem(code: str, detail: str, *, retry_after_seconds: float | None = None, **members: Any) -> Response:
+    """The response for a code of `STATUS`."""
+    status = STATUS[code]
+    body = {"type": f"urn:stele:problem:{code}", "title": HTTPStatus(status).phrase, "status": status, "code": code,
+            "detail": detail, **members}
+    headers = {}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, round(retry_after_seconds)))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="stele"'
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error into a problem; nothing else leaves the interface, least of all a stack trace."""
+    app.add_exception_handler(Refusal, _on_refusal)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_anything)
+
+
+async def _on_refusal(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return problem(error.code, error.detail, retry_after_seconds=error.retry_after_seconds)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ProblemError):
+        raise error
+    return problem(error.code, error.detail, **error.members)
+
+
+async def _on_validation(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [
+        {"at": ".".join(str(part) for part in e["loc"]), "what": _printable(e["msg"])} for e in error.errors()[:20]
+    ]
+    if any(e["type"] == "json_invalid" for e in error.errors()):
+        return problem("invalid_json", "the body is not JSON", errors=errors)
+    return problem("invalid_request", f"{errors[0]['at']}: {errors[0]['what']}", errors=errors)
+
+
+def _printable(text: str) -> str:
+    """A message may quote half of a surrogate pair, which is no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    codes = {404: "not_found", 405: "method_not_allowed", 400: "invalid_json", 413: "body_too_large"}
+    return problem(codes.get(error.status_code, "internal_error"), str(error.detail))
+
+
+async def _on_anything(request: Request, error: Exception) -> Response:
+    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    if type(error).__module__.split(".")[0] in ("psycopg", "psycopg_pool", "nats"):
+        return problem("unavailable", "a part of the hub cannot be reached just now; try again", retry_after_seconds=2)
+    return problem("internal_error", "the hub failed; its log has the details")

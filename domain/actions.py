@@ -152,11 +152,17 @@ class Action(Aggregate):
     def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
         proposed = self._require_proposed()
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
-            raise Refusal("approval_mismatch", f"the arguments that were shown ({seen_sha256}) are not those of this "
-                          f"action ({proposed.arguments_sha256}); read it again")
+            raise Refusal(
+                "approval_mismatch",
+                f"the arguments that were shown ({seen_sha256}) are not those of this "
+                f"action ({proposed.arguments_sha256}); read it again",
+            )
         expires_at = now + timedelta(seconds=APPROVAL_SECONDS)
-        self.emit(ActionApproved(self.id, proposed.space_id, proposed.tool, proposed.arguments_sha256, POLICY_VERSION,
-                                 by, expires_at))
+        self.emit(
+            ActionApproved(
+                self.id, proposed.space_id, proposed.tool, proposed.arguments_sha256, POLICY_VERSION, by, expires_at
+            )
+        )
 
     def reject(self, by: str, reason: str) -> None:
         if len(reason) > LABEL_CHARS_MAX:
@@ -183,8 +189,14 @@ class Action(Aggregate):
         if self.approved.arguments_sha256 != canonical.sha256_hex(proposed.arguments_json.encode()):
             raise Refusal("approval_mismatch", "the approval is for other arguments")
         if now >= self.approved.expires_at:
-            self.emit(ActionFailed(self.id, proposed.space_id, "approval_expired",
-                                   f"the approval was good until {self.approved.expires_at.isoformat()}"))
+            self.emit(
+                ActionFailed(
+                    self.id,
+                    proposed.space_id,
+                    "approval_expired",
+                    f"the approval was good until {self.approved.expires_at.isoformat()}",
+                )
+            )
             return
         lease = now + timedelta(seconds=LEASE_SECONDS)
         self.emit(ActionStarted(self.id, proposed.space_id, attempt_id, executor, lease))
@@ -193,8 +205,11 @@ class Action(Aggregate):
         if started.attempt_id == attempt_id:
             return
         if now < started.lease_expires_at:
-            raise Refusal("lease_held", "another attempt is under way",
-                          retry_after_seconds=(started.lease_expires_at - now).total_seconds())
+            raise Refusal(
+                "lease_held",
+                "another attempt is under way",
+                retry_after_seconds=(started.lease_expires_at - now).total_seconds(),
+            )
         self.emit(ActionOutcomeUnknown(self.id, started.space_id, started.attempt_id))
 
     def finish(self, command: FinishAction) -> None:
@@ -264,14 +279,21 @@ async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
 
 @handles(StartAction)
 async def start(command: StartAction, work: Work) -> dict[str, Any]:
-    """Answers with what was approved, opened for the executor that holds the lease."""
+    """Answers with what was approved, opened for the executor that holds the lease; `event_id` is the start itself,
+    the cause of the outcome.
+    """
     action = Action(command.action_id)
     await work.load(action)
     action.start(command.attempt_id, work.actor, work.now)
     answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
     if action.status is Status.STARTED:
         proposed = action.require()
-        answer |= {"tool": proposed.tool, "arguments": msgspec.json.decode(proposed.arguments_json)}
+        started = work.events[-1].event_id if work.events else action.last and action.last.event_id
+        answer |= {
+            "tool": proposed.tool,
+            "arguments": msgspec.json.decode(proposed.arguments_json),
+            "event_id": started,
+        }
     return answer
 
 

@@ -47,6 +47,14 @@ class BootstrapAgent(Command, frozen=True):
     roles: tuple[str, ...] = ("owner",)
 
 
+class IssueToken(Command, frozen=True):
+    """Another token for an agent that exists."""
+
+    token_id: UUID
+    token_sha256: str
+    roles: tuple[str, ...] = ("owner",)
+
+
 class Principal(Struct, frozen=True):
     """Who a token speaks for."""
 
@@ -117,3 +125,13 @@ async def bootstrap(command: BootstrapAgent, work: Work) -> dict[str, Any]:
     agent.create(command.name)
     agent.issue(command.token_id, command.token_sha256, command.roles)
     return {"agent_id": command.agent_id, "token_id": command.token_id}
+
+
+@handles(IssueToken)
+async def issue_token(command: IssueToken, work: Work) -> dict[str, Any]:
+    agent = Agent(work.agent_id)
+    await work.load(agent)
+    if not agent.exists:
+        raise Refusal("agent_not_found", f"no agent {agent.id}")
+    agent.issue(command.token_id, command.token_sha256, command.roles)
+    return {"agent_id": agent.id, "token_id": command.token_id}

@@ -32,8 +32,9 @@ class Aggregate(ABC):
     def replay(self, recorded: Recorded) -> None:
         """Fold one event of the log. Raises ValueError for a gap in the stream's versions."""
         if recorded.stream_id != self.id or recorded.version != self.version + 1:
-            raise ValueError(f"stream {self.id} at version {self.version} was given {recorded.stream_id} "
-                             f"version {recorded.version}")
+            raise ValueError(
+                f"stream {self.id} at version {self.version} was given {recorded.stream_id} version {recorded.version}"
+            )
         self.when(recorded.payload)
         self.version = recorded.version
         self.last = recorded

@@ -54,15 +54,17 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
 
 def decode(type_: str, schema_version: int, data: bytes) -> Event:
     """The event in `data`. Raises UnknownEvent for a type or schema version that this release does not know,
-    msgspec.ValidationError for bytes that do not fit the type."""
+    msgspec.ValidationError for bytes that do not fit the type.
+    """
     decoder = _DECODERS.get(type_)
     if decoder is None:
         if type_ not in REGISTRY:
             raise UnknownEvent(f"{type_} (schema version {schema_version}) is not known to this release")
         decoder = _DECODERS[type_] = msgspec.json.Decoder(REGISTRY[type_])
     if schema_version != REGISTRY[type_].schema_version:
-        raise UnknownEvent(f"{type_} has schema version {schema_version}; this release reads only "
-                           f"{REGISTRY[type_].schema_version}")
+        raise UnknownEvent(
+            f"{type_} has schema version {schema_version}; this release reads only {REGISTRY[type_].schema_version}"
+        )
     decoded: Event = decoder.decode(data)
     return decoded
 

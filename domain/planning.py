@@ -14,7 +14,7 @@ from domain.transcripts import TranscriptChunkRecorded
 
 
 class RecordPlan(Command, frozen=True):
-    """Everything that a planner concludes from one event, together. Sent again for the same event, it changes nothing."""
+    """Everything that a planner concludes from one event, together. Sent again for it, it changes nothing."""
 
     space_id: UUID
     about: UUID

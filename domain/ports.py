@@ -83,7 +83,7 @@ class Log(Protocol):
         """All events of these streams, ordered by stream and version; a stream that does not exist has none."""
 
     async def read(self, after: int, limit: int, agent_id: UUID | None = None) -> list[Recorded]:
-        """Up to `limit` events with position > `after`, in order; of one agent or, for the hub's own readers, of all."""
+        """Up to `limit` events with position > `after`, in order; of one agent or, for the hub itself, of all."""
 
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         """The events of this agent at these positions, in order; positions of others are left out."""
@@ -137,4 +137,5 @@ class Tool(Protocol):
 
     async def run(self, arguments: dict[str, object], effect_id: UUID) -> dict[str, object]:
         """Do it and return what came of it. `effect_id` is the same at every attempt at the same effect.
-        Raises ToolFailed, or anything else, which counts as `tool_error`."""
+        Raises ToolFailed, or anything else, which counts as `tool_error`.
+        """

@@ -104,7 +104,8 @@ class Work:
 
     def _chain(self, last: Recorded | None, event_id: UUID) -> tuple[UUID | None, UUID]:
         """An event's cause is the event that the command names, or else the newest of the stream that it extends;
-        an event without a cause begins a correlation of its own."""
+        an event without a cause begins a correlation of its own.
+        """
         if self._context.cause is not None:
             return self._context.cause.event_id, self._context.cause.correlation_id
         if last is not None:
@@ -183,8 +184,11 @@ class Runtime:
                     return _replay(position, first)
                 case appended:
                     return Accepted(max(appended.last_position, work.position), _plain(answer))
-        raise Refusal("conflict", f"other commands changed the same streams {CONFLICT_RETRIES_MAX} times in a row; "
-                      "send it again", retry_after_seconds=1.0)
+        raise Refusal(
+            "conflict",
+            f"other commands changed the same streams {CONFLICT_RETRIES_MAX} times in a row; send it again",
+            retry_after_seconds=1.0,
+        )
 
     async def _refuse(self, work: Work, context: Context, refusal: Refusal) -> Accepted:
         """Refuse; with a key, the same command gets the same answer later, whatever has changed since."""
@@ -213,5 +217,7 @@ def _replay(position: int, first: bytes) -> Accepted:
 
 
 def _key_reused() -> Refusal:
-    return Refusal("idempotency_key_reused", "this Idempotency-Key came before with another request; "
-                   "use a new key for a new request")
+    return Refusal(
+        "idempotency_key_reused",
+        "this Idempotency-Key came before with another request; use a new key for a new request",
+    )

@@ -34,8 +34,11 @@ class Space(Aggregate):
 
     def create(self, name: str, title: str | None) -> None:
         if len(name) > SPACE_NAME_CHARS_MAX or _NAME.fullmatch(name) is None:
-            raise Refusal("invalid_name", f"a space's name has 1 to {SPACE_NAME_CHARS_MAX} of a-z, 0-9, '.', '_' and "
-                          "'-', and begins and ends with a letter or a digit")
+            raise Refusal(
+                "invalid_name",
+                f"a space's name has 1 to {SPACE_NAME_CHARS_MAX} of a-z, 0-9, '.', '_' and "
+                "'-', and begins and ends with a letter or a digit",
+            )
         if title is not None and not 1 <= len(title.strip()) <= LABEL_CHARS_MAX:
             raise Refusal("invalid_name", f"a title has 1 to {LABEL_CHARS_MAX} characters")
         if self.exists:

@@ -61,8 +61,11 @@ class TranscriptChunk(Aggregate):
         """
         if self.said is not None:
             if self.said != (person_id, spoken.text):
-                raise Refusal("chunk_differs", f"chunk {spoken.id!r} is recorded with other words or another speaker; "
-                              "history is not rewritten: send a new id")
+                raise Refusal(
+                    "chunk_differs",
+                    f"chunk {spoken.id!r} is recorded with other words or another speaker; "
+                    "history is not rewritten: send a new id",
+                )
             return False
         self.emit(
             TranscriptChunkRecorded(
@@ -131,7 +134,9 @@ def _check(spoken: Spoken, where: str) -> None:
         raise Refusal("invalid_name", f"{where}a chunk's id has 1 to {SOURCE_ID_CHARS_MAX} characters")
     for time in (spoken.started_at, spoken.ended_at):
         if time is not None and (time.tzinfo is None or not 1970 <= time.year <= 9998):
-            raise Refusal("invalid_command", f"{where}a time has its zone and lies between 1970 and 9998, as in "
-                          "2026-01-31T09:30:00Z")
+            raise Refusal(
+                "invalid_command",
+                f"{where}a time has its zone and lies between 1970 and 9998, as in 2026-01-31T09:30:00Z",
+            )
     if spoken.started_at and spoken.ended_at and spoken.ended_at < spoken.started_at:
         raise Refusal("times_reversed", f"{where}ended_at is before started_at")

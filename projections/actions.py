@@ -70,7 +70,7 @@ def key(event: Recorded) -> Iterable[str]:
         yield str(payload.action_id)
 
 
-def fold(entry: ActionEntry | None, event: Recorded) -> ActionEntry | None:
+def fold(entry: ActionEntry | None, event: Recorded) -> ActionEntry | None:  # noqa: PLR0911  one return an event
     payload = event.payload
     if isinstance(payload, ActionProposed):
         return _proposed(payload, event.occurred_at)

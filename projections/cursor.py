@@ -24,15 +24,17 @@ def parse(text: str) -> Cursor:
     match = _FORM.fullmatch(text)
     cursor = Cursor(match[1], int(match[2]), int(match[3])) if match else None
     if cursor is None or str(cursor) != text:
-        raise ValueError(f"{text[:80]!r} is not a cursor; expected <epoch>.<projection version>.<position>, "
-                         "as in 1f2e3d4c.1.276")
+        raise ValueError(
+            f"{text[:80]!r} is not a cursor; expected <epoch>.<projection version>.<position>, as in 1f2e3d4c.1.276"
+        )
     return cursor
 
 
 def refetch_reason(cursor: Cursor, *, epoch: str, version: int, floor: int, log_head: int) -> str | None:
     """Why a client with this cursor has to fetch the topic anew, or None when it can go on from there.
 
-    `floor` is the position up to which tombstones were pruned (a client at 0 has nothing to forget); `log_head` the newest position of the log.
+    `floor` is the position up to which tombstones were pruned (a client at 0 has nothing to forget);
+    `log_head` is the newest position of the log.
     """
     if cursor.epoch != epoch:
         return "epoch"

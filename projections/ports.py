@@ -30,14 +30,16 @@ class CheckpointMoved(Exception):
 class EntryStore(Protocol):
     async def open(self, topic: str, version: int) -> Generation:
         """The generation to advance for this version of the topic: the live one, or one that is being built.
-        Made at first sight. Raises ValueError when the live one is of a newer version than `version`."""
+        Made at first sight. Raises ValueError when the live one is of a newer version than `version`.
+        """
 
     async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
         """The entries, tombstones included, that exist under these keys."""
 
     async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
         """Write entries and move the checkpoint from `generation.position` to `position` in one transaction.
-        Raises CheckpointMoved, with nothing written, when the checkpoint is not there any more."""
+        Raises CheckpointMoved, with nothing written, when the checkpoint is not there any more.
+        """
 
     async def stop(self, generation: Generation, position: int, error: str) -> None:
         """Record that the fold fails at `position`; shown to people until the generation moves again."""
@@ -97,7 +99,8 @@ class Topics(Protocol):
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         """Entries of one agent (and space) changed after `after`, tombstones included, ordered by position.
-        A position is never split, so a page may have a few more than `limit`. Raises GenerationGone."""
+        A position is never split, so a page may have a few more than `limit`. Raises GenerationGone.
+        """
 
     async def one(self, generation: int, agent_id: UUID, key: str) -> Read | None:
         """A single entry."""

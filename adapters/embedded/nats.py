@@ -28,7 +28,8 @@ class EmbeddedNats:
 
     def start(self) -> str:
         """Start and return `nats://user:password@127.0.0.1:port`; after a crash, on the same port.
-        Raises RuntimeError."""
+        Raises RuntimeError.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._stop_orphan()
         self._password = self._password or secrets.token_urlsafe(24)
@@ -66,7 +67,11 @@ class EmbeddedNats:
         )
         with (self._folder / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  the program is ours, the arguments are fixed
-                [_binary(), "-c", str(conf)], stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent
+                [_binary(), "-c", str(conf)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
             )
         deadline = time.monotonic() + _START_SECONDS_MAX
         while time.monotonic() < deadline and self._process.poll() is None:

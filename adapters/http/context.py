@@ -75,7 +75,8 @@ class Sender:
 
     async def execute(self, command: Command) -> Accepted:
         """Raises Refusal; `idempotency_key_in_flight` while the same key is being worked on in this process.
-        In another process the log decides, and the second gets the first one's answer."""
+        In another process the log decides, and the second gets the first one's answer.
+        """
         context = Context(
             agent_id=self._principal.agent_id,
             actor=f"token:{self._principal.token_id}",
@@ -89,8 +90,11 @@ class Sender:
     @contextmanager
     def _in_flight(self, agent: str, key: str) -> Iterator[None]:
         if (agent, key) in self._hub.in_flight:
-            raise Refusal("idempotency_key_in_flight", "a request with this Idempotency-Key is being carried out; "
-                          "ask again in a moment", retry_after_seconds=1.0)
+            raise Refusal(
+                "idempotency_key_in_flight",
+                "a request with this Idempotency-Key is being carried out; ask again in a moment",
+                retry_after_seconds=1.0,
+            )
         self._hub.in_flight.add((agent, key))
         try:
             yield
@@ -110,11 +114,16 @@ async def sender(
 ) -> Sender:
     """Raises ProblemError for a missing or malformed Idempotency-Key."""
     if idempotency_key is None:
-        raise ProblemError("idempotency_key_missing", "every POST needs the header `Idempotency-Key`, any text of "
-                           "your own that you send again with the same request")
+        raise ProblemError(
+            "idempotency_key_missing",
+            "every POST needs the header `Idempotency-Key`, any text of "
+            "your own that you send again with the same request",
+        )
     if len(idempotency_key) > IDEMPOTENCY_KEY_CHARS_MAX or _KEY.fullmatch(idempotency_key) is None:
-        raise ProblemError("idempotency_key_invalid", f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} "
-                           "printable ASCII characters")
+        raise ProblemError(
+            "idempotency_key_invalid",
+            f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters",
+        )
     parts = (request.method.encode(), request.url.path.encode(), await request.body())
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:

@@ -40,8 +40,9 @@ def routes(operations: Operations) -> APIRouter:
     async def readyz() -> Response:
         """The hub can serve: Postgres, NATS and every projection are well."""
         problems = await operations.ready()
-        return JSONResponse({"status": "unready" if problems else "ready", "problems": problems},
-                            503 if problems else 200)
+        return JSONResponse(
+            {"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200
+        )
 
     @router.get("/v1/projections", response_model=wire.ProjectionsOut)
     async def projections(
@@ -63,7 +64,8 @@ def routes(operations: Operations) -> APIRouter:
     @router.put("/v1/projections/{topic}/rebuild")
     async def rebuild(caller: Caller, topic: str) -> Response:
         """Fold the log anew beside the live entries and let the result take over: JSON lines of progress, then the
-        outcome. Doing it twice changes nothing more."""
+        outcome. Doing it twice changes nothing more.
+        """
         return _stream(operations, caller, "rebuild", topic)
 
     return router

@@ -93,8 +93,14 @@ class ProblemError(Exception):
 def problem(code: str, detail: str, *, retry_after_seconds: float | None = None, **members: Any) -> Response:
     """The response for a code of `STATUS`."""
     status = STATUS[code]
-    body = {"type": f"urn:stele:problem:{code}", "title": HTTPStatus(status).phrase, "status": status, "code": code,
-            "detail": detail, **members}
+    body = {
+        "type": f"urn:stele:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
     headers = {}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, round(retry_after_seconds)))

@@ -17,8 +17,9 @@ from adapters.http.problems import ProblemError
 from domain import ids
 from domain.actions import Status
 from domain.events import Recorded
-from domain.spaces import Space
 from domain.limits import MIN_POSITION_WAIT_SECONDS_MAX, PAGE_ENTRIES_MAX
+from domain.refusals import Refusal
+from domain.spaces import Space
 from projections import cursor as cursors
 from projections.ports import EntryPage, GenerationGone, Read, Serving
 from projections.topics import TOPICS
@@ -50,8 +51,13 @@ class _Entries(Struct, frozen=True):
 
 
 @router.get("/v1/topics/{topic}/entries", response_model=wire.EntriesOut, tags=["topics"])
-async def entries(  # noqa: PLR0913  the interface has these parameters
-    hub: TheHub, caller: Caller, topic: str, space: InSpace = None, after: After = None, limit: Limit = 500,
+async def entries(
+    hub: TheHub,
+    caller: Caller,
+    topic: str,
+    space: InSpace = None,
+    after: After = None,
+    limit: Limit = 500,
     min_position: MinPosition = 0,
 ) -> Response:
     """A page of a topic: everything, or what changed after a cursor, tombstones included."""
@@ -63,17 +69,34 @@ async def entries(  # noqa: PLR0913  the interface has these parameters
 
 
 @router.get("/v1/actions", response_model=wire.EntriesOut, tags=["actions"])
-async def actions(  # noqa: PLR0913  the interface has these parameters
-    hub: TheHub, caller: Caller, status: Status | None = None, space: InSpace = None, after: After = None,
-    limit: Limit = 500, min_position: MinPosition = 0,
+async def actions(
+    hub: TheHub,
+    caller: Caller,
+    status: Status | None = None,
+    space: InSpace = None,
+    after: After = None,
+    limit: Limit = 500,
+    min_position: MinPosition = 0,
 ) -> Response:
     """Actions, of one status if you like; filtered page by page, so a page may be short before `caught_up`."""
     serving = await _serving(hub, "actions", min_position)
     space_uuid = await _space(hub, caller.agent_id, space)
     start = _start(serving, after)
     page = await _page(hub, serving, caller.agent_id, space_uuid, start, limit)
-    return _answer("actions", serving, page, start,
-                   lambda read: read.value is not None and status in (None, _status(read.value)))
+    return _answer(
+        "actions", serving, page, start, lambda read: read.value is not None and status in (None, _status(read.value))
+    )
+
+
+@router.get("/v1/actions/{action_id}", response_model=wire.EntryOut, tags=["actions"])
+async def action(hub: TheHub, caller: Caller, action_id: UUID, min_position: MinPosition = 0) -> Response:
+    """One action."""
+    serving = await _serving(hub, "actions", min_position)
+    read = await hub.topics.one(serving.generation, caller.agent_id, str(action_id))
+    if read is None or read.value is None:
+        raise Refusal("action_not_found", f"no action {action_id} in this agent")
+    cursor = cursors.Cursor(serving.epoch, serving.version, read.position)
+    return _json(_Entry(read.key, read.position, str(cursor), Raw(read.value)))
 
 
 class _Status(Struct):
@@ -148,8 +171,9 @@ async def _serving(hub: Hub, topic: str, min_position: int) -> Serving:
         if serving is not None and serving.position >= min_position:
             return serving
         if serving is not None and min_position > serving.log_head:
-            raise ProblemError("invalid_request", f"min_position {min_position} is beyond the head of the log, "
-                               f"{serving.log_head}")
+            raise ProblemError(
+                "invalid_request", f"min_position {min_position} is beyond the head of the log, {serving.log_head}"
+            )
         if time.monotonic() > deadline:
             at = serving.position if serving is not None else 0
             raise ProblemError("projection_behind", f"{topic} is at position {at}, not yet at {min_position}")
@@ -164,11 +188,15 @@ def _start(serving: Serving, after: str | None) -> int:
         cursor = cursors.parse(after)
     except ValueError as error:
         raise ProblemError("invalid_cursor", str(error)) from error
-    reason = cursors.refetch_reason(cursor, epoch=serving.epoch, version=serving.version, floor=serving.floor,
-                                    log_head=serving.log_head)
+    reason = cursors.refetch_reason(
+        cursor, epoch=serving.epoch, version=serving.version, floor=serving.floor, log_head=serving.log_head
+    )
     if reason is not None:
-        raise ProblemError("must_refetch", "this cursor cannot be continued; drop what you have of this topic and "
-                           "read it from the start", reason=reason)
+        raise ProblemError(
+            "must_refetch",
+            "this cursor cannot be continued; drop what you have of this topic and read it from the start",
+            reason=reason,
+        )
     return cursor.position
 
 

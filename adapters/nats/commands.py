@@ -1,4 +1,4 @@
-"""Commands over NATS: a worker asks, a runtime answers (request and reply). What a worker may ask depends on its kind."""
+"""Commands over NATS: a worker asks, a runtime answers (request and reply). Its kind decides what it may ask."""
 
 import asyncio
 from typing import Any, TypeVar
@@ -78,8 +78,11 @@ class CommandServer:
             accepted = await self._execute(worker, message.data)
             reply = Reply(accepted.position, accepted.result)
         except Refusal as refusal:
-            reply = Reply(refusal_code=refusal.code, refusal_detail=refusal.detail,
-                          retry_after_seconds=refusal.retry_after_seconds)
+            reply = Reply(
+                refusal_code=refusal.code,
+                refusal_detail=refusal.detail,
+                retry_after_seconds=refusal.retry_after_seconds,
+            )
         except Exception as error:  # the worker hears nothing, waits, and sends it again
             _log.exception("command_failed", worker=worker, error=str(error))
             return
@@ -116,8 +119,9 @@ class CommandClient:
         self._client = client
         self._worker = worker
 
-    async def send(self, command: Command, *, agent_id: UUID, key: str, cause: Cause, traceparent: str | None = None
-                   ) -> Accepted:
+    async def send(
+        self, command: Command, *, agent_id: UUID, key: str, cause: Cause, traceparent: str | None = None
+    ) -> Accepted:
         """The runtime's answer. Without one it is asked again with the same key, until the reply's time is over.
 
         Raises Refusal; and TimeoutError, after which nobody knows whether it was carried out: send it again.
@@ -127,8 +131,9 @@ class CommandClient:
         async with asyncio.timeout(COMMAND_REPLY_SECONDS_MAX):
             while True:
                 try:
-                    message = await self._client.request(command_subject(self._worker), payload,
-                                                         timeout=COMMAND_REPLY_SECONDS_MAX / 3)
+                    message = await self._client.request(
+                        command_subject(self._worker), payload, timeout=COMMAND_REPLY_SECONDS_MAX / 3
+                    )
                 except (NatsError, TimeoutError) as error:  # no runtime is there just now
                     _log.warning("command_unanswered", command=request.command, error=str(error) or "timeout")
                     await asyncio.sleep(POLL_SECONDS)

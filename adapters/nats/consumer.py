@@ -82,8 +82,14 @@ class Consumer:
             _log.error("event_set_aside", consumer=self._name, subject=message.subject, error=str(error))
             await message.term()
         except Exception as error:  # whatever a handler raises, the worker goes on; the event comes again
-            _log.exception("event_failed", consumer=self._name, subject=message.subject, error=str(error),
-                           delivery=message.metadata.num_delivered, deliveries_max=DELIVERIES_MAX)
+            _log.exception(
+                "event_failed",
+                consumer=self._name,
+                subject=message.subject,
+                error=str(error),
+                delivery=message.metadata.num_delivered,
+                deliveries_max=DELIVERIES_MAX,
+            )
             await message.nak(delay=1.0)
         else:
             await message.ack()

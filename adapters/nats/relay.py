@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 from nats.js import JetStreamContext
+from nats.js.api import PubAck
 from nats.js.errors import NotFoundError
 
 from adapters.nats import cloudevents
@@ -54,7 +55,7 @@ class Relay:
             acknowledgement.result()
         return events[-1].position
 
-    async def _publish(self, event: Recorded) -> "asyncio.Future[object]":
+    async def _publish(self, event: Recorded) -> "asyncio.Future[PubAck]":
         previous = self._previous.get(event.agent_id)
         if previous is None:
             previous = await self._log.previous(event.agent_id, event.position)

@@ -60,8 +60,11 @@ class Appender:
     async def append(self, transaction: Transaction) -> Verdict:
         """Raises Refusal `overloaded` at once when the queue is full, `log_unavailable` when Postgres stays away."""
         if len(self._queue) >= APPEND_QUEUE_COMMANDS_MAX:
-            raise Refusal("overloaded", f"{APPEND_QUEUE_COMMANDS_MAX} commands are waiting already; try again",
-                          retry_after_seconds=1.0)
+            raise Refusal(
+                "overloaded",
+                f"{APPEND_QUEUE_COMMANDS_MAX} commands are waiting already; try again",
+                retry_after_seconds=1.0,
+            )
         waiting = _Waiting(transaction, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
@@ -165,8 +168,11 @@ class Appender:
 
 
 def _unavailable(why: str) -> Refusal:
-    return Refusal("log_unavailable", f"{why}; whether the command was carried out is not known: "
-                   "send it again with the same Idempotency-Key", retry_after_seconds=2.0)
+    return Refusal(
+        "log_unavailable",
+        f"{why}; whether the command was carried out is not known: send it again with the same Idempotency-Key",
+        retry_after_seconds=2.0,
+    )
 
 
 def _take(queue: deque[_Waiting]) -> list[_Waiting]:
@@ -209,8 +215,20 @@ def _columns(transactions: list[Transaction]) -> list[list[Any]]:
         commands.append((t.agent_id, t.key, t.fingerprint, t.result))
         expectations += [(n, x.stream_id, x.version) for x in t.expectations]
         events += [
-            (n, e.event_id, e.stream_id, e.version, e.payload.type, e.payload.schema_version, e.data, e.occurred_at,
-             e.actor, e.causation_id, e.correlation_id, e.traceparent)
+            (
+                n,
+                e.event_id,
+                e.stream_id,
+                e.version,
+                e.payload.type,
+                e.payload.schema_version,
+                e.data,
+                e.occurred_at,
+                e.actor,
+                e.causation_id,
+                e.correlation_id,
+                e.traceparent,
+            )
             for e in t.events
         ]
     return [*_transpose(commands, 4), *_transpose(expectations, 3), *_transpose(events, 12)]

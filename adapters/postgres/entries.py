@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
-from psycopg.errors import UniqueViolation
+from psycopg import AsyncConnection, sql
+from psycopg.errors import ObjectNotInPrerequisiteState, UndefinedTable, UniqueViolation
 
 from adapters.postgres.statements import load
 from projections.ports import CheckpointMoved, EntryKey, Generation
@@ -21,25 +21,61 @@ class PostgresEntryStore:
 
     async def open(self, topic: str, version: int) -> Generation:
         rows = await (await self._connection.execute(_SQL["open"], [topic])).fetchall()
-        generations = [Generation(*row) for row in rows]
-        for generation in generations:
-            if generation.live and generation.version > version:
-                raise ValueError(f"{topic} is live in version {generation.version}; this release has {version}")
-        for generation in generations:
-            if generation.version == version:
-                return generation
+        for _, _, live_version, live in rows:
+            if live and live_version > version:
+                raise ValueError(f"{topic} is live in version {live_version}; this release has {version}")
+        for id, _, its_version, live in rows:
+            if its_version == version:
+                return await self._begin(id, topic, version, live)
         try:
-            return await self.create(topic, version, live=not generations)
+            return await self.create(topic, version, live=not rows)
         except UniqueViolation:  # another projector made it just now
             return await self.open(topic, version)
 
+    async def live(self, topic: str) -> Generation | None:
+        """The generation that readers see; None when there is none, or its entries are lost."""
+        row = await (await self._connection.execute(_SQL["live"], [topic])).fetchone()
+        return Generation(*row) if row is not None else None
+
     async def create(self, topic: str, version: int, *, live: bool = False, aside: bool = False) -> Generation:
         """A new, empty generation."""
-        row = await (await self._connection.execute(_SQL["create"], [topic, version, live, aside])).fetchone()
-        return Generation(row[0] if row else 0, topic, version, 0, live)
+        async with self._connection.transaction():
+            row = await (await self._connection.execute(_SQL["create"], [topic, version, live, aside])).fetchone()
+            return await self._begin(int(row[0]) if row else 0, topic, version, live)
+
+    async def _begin(self, id: int, topic: str, version: int, live: bool) -> Generation:
+        await self._connection.execute(_SQL["begin"], [id])
+        row = await (await self._connection.execute(_SQL["checkpoint"], [id])).fetchone()
+        return Generation(id, topic, version, int(row[0]) if row else 0, live)
+
+    async def create_aside(self, topic: str, version: int) -> Generation:
+        """A generation to build beside the live one. It is ours as long as this connection lives; generations that
+        other builders left behind are dropped.
+        """
+        for (left_behind,) in await (await self._connection.execute(_SQL["unclaimed"])).fetchall():
+            if await self._claim(left_behind):
+                await self.drop(left_behind)
+        generation = await self.create(topic, version, aside=True)
+        await self._claim(generation.id)
+        return generation
+
+    async def _claim(self, generation: int) -> bool:
+        row = await (await self._connection.execute(_SQL["claim"], [generation])).fetchone()
+        return row is not None and bool(row[0])
 
     async def drop(self, generation: int) -> None:
-        await self._connection.execute(_SQL["drop"], [generation])
+        """Drop a generation that nobody reads, without locking anybody out: detached first, then dropped."""
+        table = sql.Identifier("stele", f"entries_{generation}")
+        detach = sql.SQL("ALTER TABLE stele.entries DETACH PARTITION {} ").format(table)
+        await self._connection.execute("SET statement_timeout = 0")  # it waits for readers, not they for it
+        try:
+            await self._connection.execute(detach + sql.SQL("CONCURRENTLY"))
+        except ObjectNotInPrerequisiteState:  # an earlier attempt was interrupted half-way
+            await self._connection.execute(detach + sql.SQL("FINALIZE"))
+        except UndefinedTable:
+            pass  # an earlier attempt was interrupted near its end
+        await self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        await self._connection.execute(_SQL["forget"], [generation])
 
     async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
         agents, names = [agent for agent, _ in keys], [name for _, name in keys]
@@ -59,6 +95,7 @@ class PostgresEntryStore:
             moved = await self._connection.execute(_SQL["move"], [position, generation.id, generation.position])
             if moved.rowcount != 1:
                 raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
+            await self._connection.execute(_SQL["go_on"], [generation.id])
             if changed:
                 await self._connection.execute(_SQL["write"], [generation.id, *columns])
         return Generation(generation.id, generation.topic, generation.version, position, generation.live)
@@ -66,14 +103,17 @@ class PostgresEntryStore:
     async def stop(self, generation: Generation, position: int, error: str) -> None:
         await self._connection.execute(_SQL["stop"], [error, position, generation.id])
 
-    async def take_over(self, built: Generation) -> bool:
-        """Let a built generation replace the live one, in one transaction; False while it is still behind it."""
+    async def take_over(self, built: Generation) -> tuple[int, ...] | None:
+        """Let a built generation replace the live one, in one transaction; None while it is still behind it.
+
+        Returns the generations to `drop` now (one, or none when the topic had no live one).
+        """
         async with self._connection.transaction():
-            row = await (await self._connection.execute(_SQL["lock_live"], [built.topic])).fetchone()
-            if row is not None:
-                live = Generation(*row)
-                if built.position < live.position:
-                    return False
-                await self._connection.execute(_SQL["drop"], [live.id])
+            live = await (await self._connection.execute(_SQL["lock_live"], [built.topic])).fetchone()
+            if live is not None:
+                held = await (await self._connection.execute(_SQL["hold"], [live[0]])).fetchone()
+                if held is not None and built.position < held[0]:
+                    return None
+                await self._connection.execute(_SQL["retire"], [live[0]])
             await self._connection.execute(_SQL["promote"], [built.id])
-        return True
+        return () if live is None else (int(live[0]),)

@@ -1,7 +1,6 @@
 """Brings the schema up to this release: numbered files, each in its own transaction, under one lock."""
 
 from importlib.resources import files
-from typing import LiteralString, cast
 
 from psycopg import AsyncConnection
 
@@ -32,7 +31,7 @@ async def migrate(conninfo: str, phase: str = "pre") -> list[str]:
             if name in there or f"_{phase}_" not in name:
                 continue
             async with connection.transaction():
-                await connection.execute(cast(LiteralString, sql))
+                await connection.execute(sql.encode())
                 await connection.execute("INSERT INTO public.stele_migrations (name) VALUES (%s)", [name])
             applied.append(name)
     return applied

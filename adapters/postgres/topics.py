@@ -28,8 +28,13 @@ class PostgresTopics:
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         """Entries of one agent (and space) changed after `after`, in order of position. Raises GenerationGone."""
-        arguments = {"generation": generation, "agent_id": agent_id, "space_id": space_id, "after": after,
-                     "limit": limit}
+        arguments = {
+            "generation": generation,
+            "agent_id": agent_id,
+            "space_id": space_id,
+            "after": after,
+            "limit": limit,
+        }
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
             rows = await (await cursor.execute(_SQL["page"], arguments)).fetchall()
         if not rows:

@@ -35,11 +35,21 @@ class Doorbell:
             await self._rung.wait()
             self._rung.clear()
             try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = await connect(self._conninfo, "doorbell")
-                await self._connection.execute("SELECT pg_notify(%s, '')", [self._channel], prepare=True)
+                await self.ring_now()
             except psycopg.Error:
                 await asyncio.sleep(POLL_SECONDS)  # readers poll meanwhile
+
+    async def ring_now(self) -> None:
+        """Ring and wait until Postgres has it. Raises psycopg.Error."""
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._conninfo, "doorbell")
+        await self._connection.execute("SELECT pg_notify(%s, '')", [self._channel], prepare=True)
+
+    async def __aenter__(self) -> "Doorbell":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         if self._task is not None:

@@ -1,1 +1,1 @@
-"""Sync `stele.sync.v1`: topics to clients, with cursors that never skip. `protocol.py` decides, `gateway.py` moves bytes."""
+"""Sync `stele.sync.v1`: topics to clients. `protocol.py` decides, `feed.py` reads, `gateway.py` moves bytes."""

@@ -20,8 +20,16 @@ _ENTRY_OVERHEAD_BYTES = 160
 class Feed:
     """`run` returns the message that ends the subscription; otherwise it runs until cancelled."""
 
-    def __init__(self, subscribe: Subscribe, agent_id: UUID, space_id: UUID | None, topics: Topics, heads: Heads,
-                 turn: asyncio.Lock, send: SendMessage) -> None:
+    def __init__(
+        self,
+        subscribe: Subscribe,
+        agent_id: UUID,
+        space_id: UUID | None,
+        topics: Topics,
+        heads: Heads,
+        turn: asyncio.Lock,
+        send: SendMessage,
+    ) -> None:
         self._subscribe = subscribe
         self._agent_id = agent_id
         self._space_id = space_id
@@ -49,8 +57,9 @@ class Feed:
                 after = cursors.parse(subscribe.after)
             except ValueError as error:
                 return Error("invalid_cursor", str(error), subscribe.id)
-            reason = cursors.refetch_reason(after, epoch=serving.epoch, version=serving.version, floor=serving.floor,
-                                            log_head=serving.log_head)
+            reason = cursors.refetch_reason(
+                after, epoch=serving.epoch, version=serving.version, floor=serving.floor, log_head=serving.log_head
+            )
             if reason is not None:
                 return self._refetch(reason)
             self._position = after.position
@@ -72,8 +81,9 @@ class Feed:
     async def _page(self, serving: Serving, announced: bool) -> tuple[bool, bool]:
         """Send one page. Returns whether there is more, and whether the client knows that it has caught up."""
         async with self._turn:  # subscriptions of one socket take turns, so it holds one page at a time
-            page = await self._topics.page(serving.generation, self._agent_id, self._space_id, self._position,
-                                           SYNC_PAGE_ENTRIES_MAX)
+            page = await self._topics.page(
+                serving.generation, self._agent_id, self._space_id, self._position, SYNC_PAGE_ENTRIES_MAX
+            )
             reached = page.entries[-1].position if page.full else max(self._position, page.checkpoint)
             if page.entries or not announced:
                 await self._frames(serving, page, reached)
@@ -83,8 +93,13 @@ class Feed:
     async def _frames(self, serving: Serving, page: EntryPage, reached: int) -> None:
         resume = cursors.resume_positions([read.position for read in page.entries])
         entries = [
-            EntryOut(read.key, read.position, self._cursor(serving, position),
-                     None if read.value is None else Raw(read.value), read.value is None)
+            EntryOut(
+                read.key,
+                read.position,
+                self._cursor(serving, position),
+                None if read.value is None else Raw(read.value),
+                read.value is None,
+            )
             for read, position in zip(page.entries, resume, strict=True)
         ]
         head = self._cursor(serving, max(page.checkpoint, reached))
@@ -92,13 +107,25 @@ class Feed:
         for end in _cuts(page.entries):
             last = end == len(entries)
             cursor = self._cursor(serving, reached) if last else entries[end - 1].cursor
-            await self._send(Batch(self._subscribe.id, self._subscribe.topic, tuple(entries[start:end]), cursor, head,
-                                   last and not page.full))
+            await self._send(
+                Batch(
+                    self._subscribe.id,
+                    self._subscribe.topic,
+                    tuple(entries[start:end]),
+                    cursor,
+                    head,
+                    last and not page.full,
+                )
+            )
             start = end
 
     def _refetch(self, reason: str) -> MustRefetch:
-        return MustRefetch(self._subscribe.id, self._subscribe.topic, reason, "this cursor cannot be continued; drop "
-                           "what you have of this subscription and subscribe without a cursor")
+        return MustRefetch(
+            self._subscribe.id,
+            self._subscribe.topic,
+            reason,
+            "this cursor cannot be continued; drop what you have of this subscription and subscribe without a cursor",
+        )
 
     @staticmethod
     def _cursor(serving: Serving, position: int) -> str:

@@ -44,8 +44,9 @@ class Heads:
     async def _look(self, topic: str) -> None:
         serving = await self._topics.serving(topic)
         before = self._known.get(topic)
-        if serving is None or (before is not None and before.generation == serving.generation
-                               and before.position == serving.position):
+        if serving is None or (
+            before is not None and before.generation == serving.generation and before.position == serving.position
+        ):
             return
         self._known[topic] = serving
         self._moved[topic].set()

@@ -98,7 +98,8 @@ class ServerHeartbeat(_Message, frozen=True, tag="heartbeat"):
 
 class MustRefetch(_Message, frozen=True, tag="must_refetch"):
     """The subscription has ended: drop what you have of it and subscribe without a cursor.
-    `reason`: stale, ahead, epoch, projection_version or scope_lost."""
+    `reason`: stale, ahead, epoch, projection_version or scope_lost.
+    """
 
     id: int
     topic: str
@@ -116,7 +117,7 @@ class Error(_Message, frozen=True, tag="error"):
 
 ServerMessage = Welcome | Subscribed | Batch | Unsubscribed | ServerHeartbeat | MustRefetch | Error
 
-_decoder = msgspec.json.Decoder(ClientMessage)
+_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _encoder = msgspec.json.Encoder()
 
 

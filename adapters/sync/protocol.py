@@ -1,10 +1,10 @@
 """The server's side of one connection as a state machine: messages and moments in, effects out. No I/O.
 
-    state \\ event   hello            authenticated  refused   subscribe/unsubscribe/heartbeat   hello is late   silence
-    OPENED          AUTHENTICATING   illegal        illegal   close 4000                        close 4001      -
-    AUTHENTICATING  close 4000       READY          close 4003 close 4000                       close 4001      -
-    READY           close 4000       illegal        illegal   served                            -               close 4002
-    CLOSED          nothing          nothing        nothing   nothing                           nothing         nothing
+state \\ event   hello            authenticated  refused   subscribe/unsubscribe/heartbeat   hello is late   silence
+OPENED          AUTHENTICATING   illegal        illegal   close 4000                        close 4001      -
+AUTHENTICATING  close 4000       READY          close 4003 close 4000                       close 4001      -
+READY           close 4000       illegal        illegal   served                            -               close 4002
+CLOSED          nothing          nothing        nothing   nothing                           nothing         nothing
 """
 
 from enum import Enum, IntEnum
@@ -175,11 +175,21 @@ class Session:
 
     def _subscribe(self, message: Subscribe, principal: Principal) -> list[Effect]:
         if message.id in self.subscriptions:
-            return [Send(Error("subscription_exists", f"subscription {message.id} is open; unsubscribe it first",
-                               message.id))]
+            return [
+                Send(
+                    Error("subscription_exists", f"subscription {message.id} is open; unsubscribe it first", message.id)
+                )
+            ]
         if len(self.subscriptions) >= SUBSCRIPTIONS_PER_SOCKET_MAX:
-            return [Send(Error("too_many_subscriptions", f"at most {SUBSCRIPTIONS_PER_SOCKET_MAX} on one connection",
-                               message.id))]
+            return [
+                Send(
+                    Error(
+                        "too_many_subscriptions",
+                        f"at most {SUBSCRIPTIONS_PER_SOCKET_MAX} on one connection",
+                        message.id,
+                    )
+                )
+            ]
         self.subscriptions.add(message.id)
         return [Open(message, principal)]
 

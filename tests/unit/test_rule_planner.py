@@ -163,7 +163,7 @@ async def test_nothing_is_proposed_upon(text: str) -> None:
         pytest.param("I I'll we we need two", "I'll we need two", id="a restart with a contraction"),
         pytest.param("it's it's very very late", "it's very late", id="contractions said twice"),
         pytest.param("if you can if you can come", "if you can come", id="a phrase said twice"),
-        pytest.param("the T_V_ and the D_V_D_ player", "the TV and the DVD player", id="spelled letters"),
+        pytest.param("a G_P_S_ for the U_K_ van", "a GPS for the UK van", id="spelled letters"),
         pytest.param("set MAX_SIZE to 3", "set MAX_SIZE to 3", id="an identifier stays"),
         pytest.param("a b box of th the pencils", "a box of the pencils", id="half-said words"),
         pytest.param("I don't think so", "I don't think so", id="a contraction is no half-said word"),
@@ -230,9 +230,10 @@ def test_every_rule_has_its_own_name() -> None:
 
 
 TRIGGERS = [
-    "I'll send the drawings", "please sweep the yard", "let's go with oak", "I'll", "I will", "we need to", "you have to",
-    "let me", "could you", "please", "let's go with", "we decided to", "agreed,", "so we're going to", "the price is ten", "it must be",
-    "make sure", "send", "the next meeting is", "by Friday", "tomorrow", "in five minutes", "if", "not", "so", "I think",
+    "I'll send the drawings", "please sweep the yard", "let's go with oak",
+    "I'll", "I will", "we need to", "you have to", "let me", "could you", "please", "let's go with", "we decided to",
+    "agreed,", "so we're going to", "the price is ten", "it must be", "make sure", "send", "the next meeting is",
+    "by Friday", "tomorrow", "in five minutes", "if", "not", "so", "I think",
     "{disfmarker}", "um", ".", ",", "?", "–", "\n",
 ]  # fmt: skip
 anything = st.text(st.characters(), max_size=60)

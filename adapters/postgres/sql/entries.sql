@@ -1,14 +1,27 @@
 -- open: the generations of a topic that a projector may advance
-SELECT id, topic, version, position, live FROM stele.generations WHERE topic = %s AND NOT aside ORDER BY live DESC, id
+SELECT id, topic, version, live FROM stele.generations WHERE topic = %s AND NOT aside ORDER BY live DESC, id
 
--- get: one generation
-SELECT id, topic, version, position, live FROM stele.generations WHERE id = %s
+-- begin: a checkpoint for a generation that has none, new or because its entries were lost
+INSERT INTO stele.entries (generation, agent_id, key, position)
+VALUES (%s, '00000000-0000-0000-0000-000000000000', '', 0) ON CONFLICT DO NOTHING
+
+-- checkpoint: where a generation is
+SELECT position FROM stele.checkpoints WHERE generation = %s
 
 -- create: a generation with its table (topic, version, live, aside)
 SELECT stele.create_generation_v1(%s, %s, %s, %s)
 
--- drop: a generation and its entries
-SELECT stele.drop_generation_v1(%s)
+-- claim: a generation that is built aside belongs to one builder, as long as its connection lives
+SELECT pg_try_advisory_lock(1398031724, %s)
+
+-- unclaimed: generations aside, whose builder may have died
+SELECT id FROM stele.generations WHERE aside
+
+-- forget: a generation whose table is gone
+DELETE FROM stele.generations WHERE id = %s
+
+-- retire: a live generation that another one replaces
+UPDATE stele.generations SET live = false, aside = true WHERE id = %s
 
 -- load: the entries that a page of events touches
 SELECT e.agent_id, e.key, e.space_id, e.position, e.value
@@ -21,29 +34,40 @@ SELECT %s, c.* FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::bigint[], %b:
 ON CONFLICT (generation, agent_id, key)
 DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value = excluded.value
 
+-- live: the generation that readers see
+SELECT generation, topic, version, position, live FROM stele.checkpoints WHERE topic = %s AND live
+
 -- move: the checkpoint, if it is still where it was (new position, generation, old position)
-UPDATE stele.generations SET position = %s, error = NULL, error_position = NULL WHERE id = %s AND position = %s
+UPDATE stele.entries SET position = %s
+WHERE generation = %s AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' AND position = %s
 
 -- stop: a fold failed here
 UPDATE stele.generations SET error = %s, error_position = %s WHERE id = %s
 
--- lock_live: hold the live generation of a topic still, and see where it is
-SELECT id, topic, version, position, live FROM stele.generations WHERE topic = %s AND live FOR UPDATE
+-- go_on: the fold that had failed works again
+UPDATE stele.generations SET error = NULL, error_position = NULL WHERE id = %s AND error IS NOT NULL
+
+-- lock_live: the live generation of a topic, so that no other one takes over
+SELECT id FROM stele.generations WHERE topic = %s AND live FOR UPDATE
+
+-- hold: a generation's checkpoint, still until the end of the transaction
+SELECT position FROM stele.entries
+WHERE generation = %s AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' FOR UPDATE
 
 -- promote: a built generation takes over
 UPDATE stele.generations SET live = true, aside = false WHERE id = %s
 
 -- list: every generation, for people
-SELECT g.id, g.topic, g.version, g.position, g.live, g.aside, g.floor, g.error, g.error_position
-FROM stele.generations g ORDER BY g.topic, g.live DESC, g.id
+SELECT g.id, g.topic, g.version, coalesce(c.position, 0), g.live, g.aside, g.floor, g.error, g.error_position
+FROM stele.generations g LEFT JOIN stele.checkpoints c ON c.generation = g.id ORDER BY g.topic, g.live DESC, g.id
 
 -- serving: what readers of a topic see now
-SELECT g.id, g.version, g.position, g.floor, h.epoch, head.position
-FROM stele.generations g, stele.history h, stele.head head WHERE g.topic = %s AND g.live
+SELECT c.generation, c.version, c.position, c.floor, h.epoch, head.position
+FROM stele.checkpoints c, stele.history h, stele.head head WHERE c.topic = %s AND c.live
 
 -- page: entries changed after a position, tombstones included, never splitting a position; and the checkpoint of the
 -- same snapshot (generation, agent, space or null, after, limit)
-WITH checkpoint AS (SELECT position FROM stele.generations WHERE id = %(generation)s AND live),
+WITH checkpoint AS (SELECT position FROM stele.checkpoints WHERE generation = %(generation)s AND live),
 page AS (
     SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
     WHERE e.generation = %(generation)s AND e.agent_id = %(agent_id)s
@@ -59,4 +83,4 @@ WHERE e.generation = %s AND e.agent_id = %s AND e.key = %s
 
 -- scan: every entry that is not a tombstone, in the order that digests are made in
 SELECT agent_id, key, position, value FROM stele.entries
-WHERE generation = %s AND value IS NOT NULL ORDER BY agent_id, key
+WHERE generation = %s AND value IS NOT NULL AND key <> '' ORDER BY agent_id, key

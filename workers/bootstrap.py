@@ -1,0 +1,88 @@
+"""Makes a hub usable: the schema, the first agent, and its owner's token in a file of its own."""
+
+import os
+import secrets
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from adapters.postgres.appender import Appender
+from adapters.postgres.connect import pool
+from adapters.postgres.log import PostgresLog
+from adapters.postgres.migrate import migrate
+from domain.agents import AgentCreated, BootstrapAgent, IssueToken, authenticate, write_token
+from domain.canonical import sha256_hex
+from domain.refusals import Refusal
+from domain.runtime import Command, Context, Runtime
+from workers import parts
+
+_log = structlog.get_logger()
+_FIRST_ROLES = ("owner", "operator")
+
+
+async def bootstrap(conninfo: str, token_file: Path) -> None:
+    """Bring the schema up to date and see that the token in `token_file` is an owner's. Doing it twice changes nothing.
+
+    A log without agents gets its first one. A token file that is lost is replaced by a new token of that agent.
+    """
+    for name in await migrate(conninfo):
+        _log.info("migrated", migration=name)
+    async with Appender(conninfo) as appender, pool(conninfo, "bootstrap", 1) as reading:
+        log = PostgresLog(reading, appender)
+        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds())
+        if await _valid(log, _read(token_file)):
+            return
+        first = await log.read(0, 1)
+        created = first[0].payload if first else None
+        agent_id = created.agent_id if isinstance(created, AgentCreated) else parts.TimeOrderedIds().new()
+        await _give_token(runtime, agent_id, "hub", token_file, _FIRST_ROLES, exists=created is not None)
+
+
+async def create_agent(conninfo: str, name: str, token_file: Path) -> UUID:
+    """Another agent on the same hub: a tenant of its own, which shares nothing with the others. Raises Refusal."""
+    async with Appender(conninfo) as appender, pool(conninfo, "bootstrap", 1) as reading:
+        runtime = Runtime(PostgresLog(reading, appender), parts.SystemClock(), parts.TimeOrderedIds())
+        agent_id = parts.TimeOrderedIds().new()
+        await _give_token(runtime, agent_id, name, token_file, ("owner",), exists=False)
+        return agent_id
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+async def _valid(log: PostgresLog, token: str) -> bool:
+    try:
+        await authenticate(log, token)
+    except Refusal:
+        return False
+    return True
+
+
+async def _give_token(
+    runtime: Runtime, agent_id: UUID, name: str, file: Path, roles: tuple[str, ...], *, exists: bool
+) -> None:
+    """Write the secret first: a token without a holder is of no use, a file without its event is written anew."""
+    token_id, secret = parts.TimeOrderedIds().new(), secrets.token_hex(32)
+    write_private(file, write_token(agent_id, token_id, secret) + "\n")
+    digest = sha256_hex(secret.encode())
+    command: Command = (
+        IssueToken(token_id, digest, roles) if exists else BootstrapAgent(agent_id, name, token_id, digest, roles)
+    )
+    await runtime.execute(command, Context(agent_id, "hub:bootstrap"))
+
+
+def write_private(file: Path, text: str) -> None:
+    """A file that only its owner reads; it appears whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)

@@ -1,0 +1,141 @@
+"""The commands of a hub's users: ingest, tail, actions, log."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workers.cli import hub
+from workers.cli.output import CommandFailed, one_line, print_json
+
+Data = Annotated[Path | None, typer.Option(help="The data folder of a running hub [default: $STELE_DATA or .stele]")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON value a line")]
+
+actions = typer.Typer(help="List, approve and reject proposed actions.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(ingest)
+    app.command()(tail)
+    app.command()(log)
+    app.add_typer(actions, name="actions")
+
+
+def ingest(
+    file: Annotated[Path, typer.Argument(help="JSON lines: speaker, text; optional id, started_at, ended_at")],
+    space: Annotated[str, typer.Option(help="The space's name; it is created if it is not there")],
+    rate: Annotated[float | None, typer.Option(help="Lines a second, as if people were talking")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="What names the file when it is sent again [default: its name]")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Record a transcript file in a space. Run twice, it adds nothing."""
+    from workers.cli import ingest as command
+
+    command.run(hub.find(data), file, space, rate, source or file.name, json)
+
+
+def tail(
+    topic: Annotated[str, typer.Argument(help="people, spaces, transcripts or actions")],
+    space: Annotated[str | None, typer.Option(help="Only this space: its name or id")] = None,
+    after: Annotated[str | None, typer.Option(help="A cursor: only what changed after it")] = None,
+    until_head: Annotated[bool, typer.Option("--until-head", help="End when there is no more just now")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Follow a topic, one line an entry: cursor, key, value."""
+    from workers.cli import tail as command
+
+    command.run(hub.find(data), topic, space, after, until_head, json)
+
+
+def log(
+    after: Annotated[int, typer.Option(help="A position: only what came after it", min=0)] = 0,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Print the agent's events, up to the head of the log."""
+    found = hub.find(data)
+    while True:
+        page = found.get("/v1/log", after=after, limit=1_000)
+        for event in page["events"]:
+            if json:
+                print_json(event)
+            else:
+                print(f"{event['position']:>8}  {event['type']:<48}  {one_line(str(event['data']), 120)}", flush=True)
+        after = page["position"]
+        if page["caught_up"]:
+            return
+
+
+@actions.command("list")
+def list_actions(
+    status: Annotated[str | None, typer.Option(help="proposed, approved, started, succeeded, failed, …")] = None,
+    space: Annotated[str | None, typer.Option(help="Only this space: its name or id")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """List actions, with the positions that they rest on."""
+    found = hub.find(data)
+    after = None
+    while True:
+        page = found.get("/v1/actions", status=status, space=space, after=after, limit=1_000)
+        for entry in page["entries"]:
+            value = entry["value"]
+            if json:
+                print_json(value)
+            else:
+                rests_on = ",".join(str(position) for position in value["rests_on"])
+                print(
+                    f"{value['action_id']}  {value['status']:<9}  {value['tool']:<9}  "
+                    f"{one_line(value['title'], 80)}  (rests on {rests_on})",
+                    flush=True,
+                )
+        after = page["cursor"]
+        if page["caught_up"]:
+            return
+
+
+@actions.command()
+def approve(action_id: str, data: Data = None, json: Json = False) -> None:
+    """Approve an action: exactly what its arguments say now. An executor then runs it once."""
+    found = hub.find(data)
+    shown = _show(found, action_id)
+    _decided(
+        found.post(f"/v1/actions/{shown['action_id']}/approve", {"arguments_sha256": shown["arguments_sha256"]}), json
+    )
+
+
+@actions.command()
+def reject(
+    action_id: str,
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision")] = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Reject a proposed action."""
+    _decided(hub.find(data).post(f"/v1/actions/{_uuid(action_id)}/reject", {"reason": reason}), json)
+
+
+def _show(found: hub.Hub, action_id: str) -> dict[str, Any]:
+    """The action as it stands: its digest goes with the approval, so that nothing else is approved."""
+    value: dict[str, Any] = found.get(f"/v1/actions/{_uuid(action_id)}")["value"]
+    return value
+
+
+def _uuid(text: str) -> str:
+    import uuid
+
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise CommandFailed(f"{text[:60]!r} is not an action's id; `stele actions list` shows them") from None
+
+
+def _decided(answer: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(answer)
+    else:
+        print(f"{answer['action_id']}  {answer['status']}  (position {answer['position']})")

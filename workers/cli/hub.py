@@ -1,0 +1,115 @@
+"""How commands find a hub and talk to it."""
+
+import contextlib
+import fcntl
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from workers.cli.output import CommandFailed
+from workers.cli.processes import settings
+
+_TIMEOUT_SECONDS = 60.0
+_OUTAGE_SECONDS_MAX = 30.0
+_RETRY = {"overloaded", "log_unavailable", "idempotency_key_in_flight", "unavailable", "projection_behind"}
+
+
+class Hub:
+    """A hub over HTTP. Errors of the hub become CommandFailed with the problem's code."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self.token = token
+        self._client = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
+        )
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self._send("GET", path, params={k: v for k, v in params.items() if v is not None})
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Sent again with the same Idempotency-Key while the hub is away, so it happens once."""
+        return self._send("POST", path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+
+    def stream(self, method: str, path: str) -> Iterator[dict[str, Any]]:
+        """JSON lines, as they come."""
+        try:
+            with self._client.stream(method, path, timeout=None) as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    response.read()
+                    raise _failed(response)
+                for line in response.iter_lines():
+                    yield json.loads(line)
+        except httpx.HTTPError as error:
+            raise CommandFailed(f"the hub at {self.url} went away: {error}") from error
+
+    def _send(self, method: str, path: str, **request: Any) -> Any:
+        deadline = time.monotonic() + _OUTAGE_SECONDS_MAX
+        while True:
+            try:
+                response = self._client.request(method, path, **request)
+            except httpx.HTTPError as error:
+                if time.monotonic() > deadline or isinstance(error, httpx.UnsupportedProtocol):
+                    raise CommandFailed(f"the hub at {self.url} cannot be reached: {error}") from error
+                time.sleep(0.3)
+                continue
+            if response.status_code < httpx.codes.BAD_REQUEST:
+                return response.json()
+            failed = _failed(response)
+            if failed.code not in _RETRY or time.monotonic() > deadline:
+                raise failed
+            time.sleep(0.3)
+
+
+class HubRefused(CommandFailed):
+    """The hub answered with a problem."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+def _failed(response: httpx.Response) -> HubRefused:
+    try:
+        problem = response.json()
+        return HubRefused(problem["code"], problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return HubRefused("http_error", f"{response.status_code} {response.reason_phrase}")
+
+
+def find(data: Path | None) -> Hub:
+    """The hub of STELE_URL, or the one that runs in the data folder. Raises CommandFailed."""
+    chosen = settings(data=data)
+    if chosen.url is not None and data is None:
+        token = chosen.token or _token(chosen.data / "owner.token")
+        return Hub(chosen.url, token)
+    ready = running(chosen.data)
+    if ready is None:
+        raise CommandFailed(f"no hub is running in {chosen.data}; start one with: stele up --data {chosen.data}")
+    return Hub(ready["url"], chosen.token or _token(Path(ready["token_file"])))
+
+
+def running(data: Path) -> dict[str, Any] | None:
+    """What the `ready` file of a running hub says; None when none runs there. A running hub holds the folder's lock."""
+    try:
+        with (data / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(OSError, ValueError):
+            ready: dict[str, Any] = json.loads((data / "ready").read_text())
+            return ready
+    except OSError:
+        pass
+    return None
+
+
+def _token(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise CommandFailed(f"no token: set STELE_TOKEN, or put it into {file} ({error.strerror})") from error

@@ -1,0 +1,132 @@
+"""The commands of whoever runs a hub: projections, agents, doctor."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workers.cli import hub
+from workers.cli.client import Data, Json
+from workers.cli.output import CommandFailed, interactive, print_json
+from workers.cli.processes import settings
+from workers.settings import required
+
+projections = typer.Typer(help="See, rebuild and verify the projections.", no_args_is_help=True)
+agents = typer.Typer(help="The agents (tenants) of a hub.", no_args_is_help=True)
+_TOPIC = Annotated[str | None, typer.Argument(help="One topic [default: all of them]")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(projections, name="projections")
+    app.add_typer(agents, name="agents")
+    app.command()(doctor)
+
+
+@projections.command("list")
+def list_projections(
+    digest: Annotated[bool, typer.Option("--digest", help="Hash every entry, too")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """List the projections: version, position, lag, and the error of one that stopped."""
+    answer = hub.find(data).get("/v1/projections", digest="true" if digest else None)
+    for one in answer["projections"]:
+        if json:
+            print_json(one)
+            continue
+        error = f"  stopped at {one['error_position']}: {one['error']}" if one["error"] else ""
+        print(
+            f"{one['topic']:<12}  v{one['version']}  {one['state']:<8}  position {one['position']:>8}  "
+            f"lag {one['lag']:>6}{'  ' + one['digest'] if one['digest'] else ''}{error}"
+        )
+
+
+@projections.command()
+def rebuild(topic: _TOPIC = None, data: Data = None, json: Json = False) -> None:
+    """Fold the log anew beside the live entries; the result takes over in one transaction."""
+    _build("PUT", "rebuild", "rebuilt", topic, data, json)
+
+
+@projections.command()
+def verify(topic: _TOPIC = None, data: Data = None, json: Json = False) -> None:
+    """Fold the log aside and compare with what is live; exit status 1 when they differ."""
+    _build("GET", "verification", "equal", topic, data, json)
+
+
+def _build(method: str, what: str, good: str, topic: str | None, data: Path | None, json: bool) -> None:
+    from projections.topics import TOPICS
+
+    found = hub.find(data)
+    outcomes = [_one(found, method, what, name) for name in ([topic] if topic else TOPICS)]
+    for outcome in outcomes:
+        if json:
+            print_json(outcome)
+        else:
+            print(_sentence(outcome))
+    if any(outcome["outcome"] != good for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _one(found: hub.Hub, method: str, what: str, topic: str) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not interactive(), transient=True) as progress:
+        task = progress.add_task(f"{topic}: {what}", total=None)
+        for line in found.stream(method, f"/v1/projections/{topic}/{what}"):
+            if "outcome" in line:
+                return line
+            progress.update(task, completed=line["position"], total=line["head"])
+    raise CommandFailed(f"{topic}: the hub ended the {what} without an outcome; its log has the details")
+
+
+def _sentence(outcome: dict[str, Any]) -> str:
+    text = f"{outcome['topic']}: {outcome['outcome']}"
+    if "position" in outcome:
+        text += f" at position {outcome['position']}, digest {outcome['digest']}"
+    if outcome.get("first_difference"):
+        first = outcome["first_difference"]
+        text += (
+            f"; {outcome['differences']} entries differ, first {first['key']} at position {first['position']} "
+            f"({first['what']})"
+        )
+    return text + (f": {outcome['detail']}" if "detail" in outcome else "")
+
+
+@agents.command("create")
+def create(
+    name: str,
+    token_file: Annotated[Path, typer.Option(help="Where to write the new owner's token")],
+    data: Data = None,
+) -> None:
+    """Create another agent: a tenant that shares nothing with the others. Needs the hub's database."""
+    import asyncio
+
+    from domain.refusals import Refusal
+    from workers.bootstrap import create_agent
+
+    chosen = settings(data=data)
+    ready = hub.running(chosen.data)
+    conninfo = ready["postgres_url"] if ready else required(chosen.postgres_url, "STELE_POSTGRES_URL")
+    if token_file.exists():
+        raise CommandFailed(f"{token_file} exists already; name a new file")
+    try:
+        agent_id = asyncio.run(create_agent(conninfo, name, token_file))
+    except Refusal as refusal:
+        token_file.unlink(missing_ok=True)
+        raise CommandFailed(f"{refusal.code}: {refusal.detail}") from refusal
+    print(f"agent {agent_id}, its owner's token is in {token_file}")
+
+
+def doctor(data: Data = None, json: Json = False) -> None:
+    """Look at everything that a hub needs and say what is wrong; exit status 1 when something is."""
+    from workers.cli.doctor import examine
+
+    checks = examine(data)
+    for check in checks:
+        if json:
+            print_json({"check": check.name, "ok": check.ok, "detail": check.detail})
+        else:
+            print(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.detail}")
+    if not all(check.ok for check in checks):
+        raise SystemExit(1)

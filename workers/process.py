@@ -1,0 +1,84 @@
+"""What every process has in common: logs, signals, and an end when its parent ends."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+LIFELINE = "STELE_LIFELINE_FD"
+"""A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
+_LIFELINE_GRACE_SECONDS = 5.0
+Main = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on standard error. Content and secrets are never logged: no texts, no tokens, no bodies."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "event": %(msg)r}')
+
+
+def run(name: str, main: Main, *, level: str = "INFO") -> None:
+    """Run `main(stop)` until it returns; SIGINT and SIGTERM set `stop`. Exits with 1 when it fails."""
+    configure_logs(level)
+    structlog.contextvars.bind_contextvars(process=name, pid=os.getpid())
+    _hold_lifeline()
+    try:
+        import uvloop
+
+        uvloop.run(_until_stopped(main))
+    except Exception:
+        structlog.get_logger().exception("process_failed")
+        sys.exit(1)
+
+
+async def _until_stopped(main: Main) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    await main(stop)
+
+
+async def run_until(stop: asyncio.Event, *forever: Awaitable[None]) -> None:
+    """Run endless tasks until `stop` is set. The first one that fails ends them all and its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in forever]
+    waiter = asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiter}:
+            task.result()
+    finally:
+        for task in (waiter, *tasks):
+            task.cancel()
+        await asyncio.gather(waiter, *tasks, return_exceptions=True)
+
+
+def _hold_lifeline() -> None:
+    fd = os.environ.get(LIFELINE)
+    if fd is not None:
+        threading.Thread(target=_end_with_parent, args=[int(fd)], daemon=True, name="lifeline").start()
+
+
+def _end_with_parent(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        os.read(fd, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_LIFELINE_GRACE_SECONDS)
+    os._exit(1)

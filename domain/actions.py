@@ -152,17 +152,9 @@ class Action(Aggregate):
     def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
         proposed = self._require_proposed()
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
-            raise Refusal(
-                "approval_mismatch",
-                f"the arguments that were shown ({seen_sha256}) are not those of this "
-                f"action ({proposed.arguments_sha256}); read it again",
-            )
-        expires_at = now + timedelta(seconds=APPROVAL_SECONDS)
-        self.emit(
-            ActionApproved(
-                self.id, proposed.space_id, proposed.tool, proposed.arguments_sha256, POLICY_VERSION, by, expires_at
-            )
-        )
+            raise Refusal("approval_mismatch", f"the action's arguments are {proposed.arguments_sha256}; read it again")
+        digest, expires_at = proposed.arguments_sha256, now + timedelta(seconds=APPROVAL_SECONDS)
+        self.emit(ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at))
 
     def reject(self, by: str, reason: str) -> None:
         if len(reason) > LABEL_CHARS_MAX:
@@ -289,11 +281,8 @@ async def start(command: StartAction, work: Work) -> dict[str, Any]:
     if action.status is Status.STARTED:
         proposed = action.require()
         started = work.events[-1].event_id if work.events else action.last and action.last.event_id
-        answer |= {
-            "tool": proposed.tool,
-            "arguments": msgspec.json.decode(proposed.arguments_json),
-            "event_id": started,
-        }
+        arguments = msgspec.json.decode(proposed.arguments_json)
+        answer |= {"tool": proposed.tool, "arguments": arguments, "event_id": started}
     return answer
 
 

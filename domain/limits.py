@@ -79,7 +79,7 @@ APPROVAL_SECONDS = 24 * 3600.0
 COMMAND_REPLY_SECONDS_MAX = 30.0
 """How long a worker waits for the answer to a command before it lets the event be redelivered."""
 DELIVERIES_MAX = 10
-"""Deliveries of one event to one worker. Beyond: it is set aside, with an error in the worker's log."""
+"""Deliveries of one event to a worker that fails on it. Beyond: it is set aside, with an error in the worker's log."""
 ACK_WAIT_SECONDS = 90.0
 """Longer than a tool plus two commands: an event is redelivered only when its worker is gone."""
 RELAY_BATCH_EVENTS_MAX = 500

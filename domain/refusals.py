@@ -42,8 +42,6 @@ CODES: Final = frozenset(
         "action_not_proposed",
         "action_not_approved",
         "action_not_started",
-        "action_already_started",
-        "approval_expired",
         "approval_mismatch",
         "lease_held",
         "lease_lost",

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+import domain.contexts  # noqa: F401  every process knows every event
+
 LIFELINE = "STELE_LIFELINE_FD"
 """A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
 _LIFELINE_GRACE_SECONDS = 5.0

@@ -54,6 +54,8 @@ def routes(operations: Operations) -> APIRouter:
         if digest:
             _operator(caller)
         listed = [await _projection(hub, one, head, digest) for one in await hub.topics.list()]
+        if "operator" not in caller.roles:  # an error may quote an event of another agent
+            listed = [one.model_copy(update={"error": one.error and "see the hub's operator"}) for one in listed]
         return wire.ProjectionsOut(head=head, epoch=serving.epoch if serving else "", projections=listed)
 
     @router.get("/v1/projections/{topic}/verification")

@@ -37,8 +37,6 @@ STATUS: dict[str, int] = {
     "action_not_proposed": 409,
     "action_not_approved": 409,
     "action_not_started": 409,
-    "action_already_started": 409,
-    "approval_expired": 409,
     "approval_mismatch": 409,
     "lease_held": 409,
     "lease_lost": 409,

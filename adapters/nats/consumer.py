@@ -17,6 +17,8 @@ from domain.limits import ACK_WAIT_SECONDS, DELIVERIES_MAX
 _log = structlog.get_logger()
 _CONCURRENCY = 8
 """Events that one worker works on at a time."""
+_RETRY_SECONDS = 2.0
+_FINISH_SECONDS_MAX = 10.0
 
 
 class Redeliver(Exception):
@@ -40,15 +42,21 @@ class Consumer:
         self._handler = handler
 
     async def run(self) -> None:
-        """Consume until cancelled; a stream or a consumer that disappears is made anew."""
-        while True:
-            try:
-                subscription = await self._subscribe()
-                while True:
-                    await self._round(subscription)
-            except (NatsError, TimeoutError, OSError) as error:
-                _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
-                await asyncio.sleep(1.0)
+        """Consume until cancelled; a stream or a consumer that disappears is made anew. What is being worked on when it
+        is cancelled gets some seconds to finish."""
+        working: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                try:
+                    subscription = await self._subscribe()
+                    while True:
+                        await self._round(subscription, working)
+                except (NatsError, TimeoutError, OSError) as error:
+                    _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
+                    await asyncio.sleep(1.0)
+        finally:
+            if working:
+                await asyncio.wait(working, timeout=_FINISH_SECONDS_MAX)
 
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         await ensure_stream(self._client)
@@ -58,38 +66,56 @@ class Consumer:
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_SECONDS,
-            max_deliver=DELIVERIES_MAX,
         )
         jetstream = self._client.jetstream()
         await jetstream.add_consumer(STREAM, config)
         return await jetstream.pull_subscribe_bind(consumer=self._name, stream=STREAM)
 
-    async def _round(self, subscription: JetStreamContext.PullSubscription) -> None:
+    async def _round(self, subscription: JetStreamContext.PullSubscription, working: "set[asyncio.Task[None]]") -> None:
+        """Take as many events as there are free places: a slow one holds up its own place only."""
+        free = _CONCURRENCY - len(working)
+        if free == 0:
+            await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            return
         try:
-            messages = await subscription.fetch(_CONCURRENCY, timeout=5.0)
+            messages = await subscription.fetch(free, timeout=5.0)
         except TimeoutError:  # nothing came; the consumer may be gone as well, which consumer_info tells
             await subscription.consumer_info()
             return
-        await asyncio.gather(*(self._handle(message) for message in messages))
+        for message in messages:
+            task = asyncio.create_task(self._handle(message))
+            working.add(task)
+            task.add_done_callback(working.discard)
 
     async def _handle(self, message: Msg) -> None:
         try:
             event = cloudevents.decode(message.data)
+            event.payload  # noqa: B018  an event that this release cannot read shows here
+        except (msgspec.DecodeError, UnknownEvent, ValueError) as error:
+            await self._set_aside(message, error)
+            return
+        try:
             await self._handler(event)
         except Redeliver as again:
             await message.nak(delay=again.seconds)
-        except (msgspec.DecodeError, UnknownEvent, ValueError) as error:
-            _log.error("event_set_aside", consumer=self._name, subject=message.subject, error=str(error))
-            await message.term()
-        except Exception as error:  # whatever a handler raises, the worker goes on; the event comes again
-            _log.exception(
-                "event_failed",
-                consumer=self._name,
-                subject=message.subject,
-                error=str(error),
-                delivery=message.metadata.num_delivered,
-                deliveries_max=DELIVERIES_MAX,
-            )
-            await message.nak(delay=1.0)
+        except TimeoutError:  # no runtime answered: that is not the event's fault
+            await message.nak(delay=_RETRY_SECONDS)
+        except Exception as error:  # whatever a handler raises, the worker goes on
+            if message.metadata.num_delivered >= DELIVERIES_MAX:
+                await self._set_aside(message, error)
+                return
+            _log.exception("event_failed", consumer=self._name, subject=message.subject, error=str(error))
+            await message.nak(delay=_RETRY_SECONDS)
         else:
             await message.ack()
+
+    async def _set_aside(self, message: Msg, error: Exception) -> None:
+        """Give an event up: it is not delivered to this consumer again. It stays in the log."""
+        _log.error(
+            "event_set_aside",
+            consumer=self._name,
+            subject=message.subject,
+            error=str(error),
+            deliveries=message.metadata.num_delivered,
+        )
+        await message.term()

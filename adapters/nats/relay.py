@@ -17,7 +17,11 @@ _ACK_SECONDS_MAX = 10.0
 
 
 class Relay:
-    """Publishes every event at least once, in the order of positions; `Nats-Msg-Id` is the position."""
+    """Publishes every event in the order of positions; `Nats-Msg-Id` is the position.
+
+    Every publication names the sequence that the stream must have reached. JetStream refuses it when another relay was
+    faster or the stream was wiped, so the stream never has a hole; the relay then asks for its place again.
+    """
 
     def __init__(self, log: Log, client: Client) -> None:
         self._log = log
@@ -26,11 +30,15 @@ class Relay:
             timeout=_ACK_SECONDS_MAX, publish_async_max_pending=RELAY_BATCH_EVENTS_MAX
         )
         self._previous: dict[UUID, int] = {}
+        self._sequence = 0
 
     async def position(self) -> int:
-        """The last position that the stream holds; 0 for a stream that is new or was wiped."""
+        """The last position that the stream holds; 0 for a stream that is new or was wiped. To be asked before `step`,
+        and again after it has raised."""
         await ensure_stream(self._client)
         state = (await self._jetstream.stream_info(STREAM)).state
+        self._sequence = state.last_seq
+        self._previous.clear()
         if state.messages == 0:
             return 0
         try:
@@ -62,12 +70,14 @@ class Relay:
         self._previous[event.agent_id] = event.position
         headers = {
             "Nats-Msg-Id": str(event.position),
+            "Nats-Expected-Last-Sequence": str(self._sequence),
             POSITION_HEADER: str(event.position),
             PREVIOUS_HEADER: str(previous),
             "Content-Type": "application/cloudevents+json",
         }
         if event.traceparent is not None:
             headers["traceparent"] = event.traceparent
+        self._sequence += 1
         return await self._jetstream.publish_async(
             event_subject(event.agent_id, event.type), cloudevents.encode(event), headers=headers
         )

@@ -1,0 +1,118 @@
+"""What a row is, what it gets, and what it gives. A row lives in `rows/`, one file a group."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
+
+from adapters.postgres.migrate import migrate
+from tests.bench.measure import Case, Figure, interleave
+from tests.bench.scale import Scale
+
+
+class Target(Struct, frozen=True):
+    """What ours ÷ baseline has to be, or ours itself where there is no baseline."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def met(self, value: float) -> bool:
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+class Line(Struct, frozen=True):
+    """One line of the table. `missing` says why a baseline has no figure."""
+
+    work: str
+    ours: Figure
+    baseline: str
+    theirs: Figure | None = None
+    target: Target | None = None
+    missing: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours ÷ baseline: of rates, more is better; of times, less is better."""
+        return self.ours.value / self.theirs.value if self.theirs is not None and self.theirs.value else None
+
+    @property
+    def met(self) -> bool | None:
+        value = self.ours.value if self.theirs is None else self.ratio
+        return self.target.met(value) if self.target is not None and value is not None else None
+
+
+class Bench:
+    """What rows share: one Postgres, the scale, and a place to say what is going on."""
+
+    def __init__(self, server: str, scale: Scale, say: Callable[[str], None]) -> None:
+        self.server = server
+        self.scale = scale
+        self._say = say
+
+    @asynccontextmanager
+    async def database(self, name: str) -> AsyncIterator[str]:
+        """A database of its own with our schema in it, dropped afterwards."""
+        identifier = sql.Identifier(f"bench_{name}")
+        async with await AsyncConnection.connect(self.server, autocommit=True) as connection:
+            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+            await connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        conninfo = make_conninfo(self.server, dbname=f"bench_{name}")
+        try:
+            await migrate(conninfo)
+            yield conninfo
+        finally:
+            async with await AsyncConnection.connect(self.server, autocommit=True) as connection:
+                await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+    async def compare(self, what: str, *cases: Case) -> dict[str, Figure]:
+        """Sample the cases in turn. Each sample begins just after a checkpoint, so that none has one of its own."""
+
+        async def before(case: str, repeat: int) -> None:
+            self._say(f"{what}: {case} ({repeat}/{self.scale.repeats})")
+            async with await AsyncConnection.connect(self.server, autocommit=True) as connection:
+                await connection.execute("CHECKPOINT")
+
+        return await interleave(cases, self.scale.repeats, before)
+
+
+class Row(Struct, frozen=True):
+    name: str
+    title: str
+    note: str
+    """What is measured, for the reader of the table."""
+    run: Callable[[Bench], Awaitable[list[Line]]]
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(
+    name: str, title: str, note: str
+) -> Callable[[Callable[[Bench], Awaitable[list[Line]]]], Callable[[Bench], Awaitable[list[Line]]]]:
+    """Register a row under its name; the table shows rows in the order of their registration."""
+
+    def register(run: Callable[[Bench], Awaitable[list[Line]]]) -> Callable[[Bench], Awaitable[list[Line]]]:
+        if name in ROWS:
+            raise ValueError(f"row {name} is there twice")
+        ROWS[name] = Row(name, title, " ".join(note.split()), run)
+        return run
+
+    return register
+
+
+async def run_sql(conninfo: str, text: str) -> None:
+    """Run a script of several statements."""
+    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        await connection.execute(text.encode())
+
+
+def settings(server: str, *names: str) -> dict[str, Any]:
+    """Postgres settings by name."""
+    with psycopg.connect(server) as connection:
+        return {
+            name: (connection.execute("SELECT current_setting(%s)", [name]).fetchone() or [""])[0] for name in names
+        }

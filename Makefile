@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_ARGS ?=
 
-.PHONY: setup setup-dev run test unit lint proto bench soak lock clean
+.PHONY: setup setup-dev run test unit lint proto openapi bench lock clean
 
 setup: .venv/.installed
 
@@ -39,6 +39,9 @@ lint: setup-dev
 
 proto: setup-dev
 	PYTHON=$(BIN)/python proto/generate.sh
+
+openapi: setup-dev
+	$(BIN)/stele openapi > docs/openapi.json
 
 bench: setup-dev
 	$(BIN)/python -m tests.bench

@@ -52,5 +52,5 @@ def resume_positions(positions: Sequence[int]) -> list[int]:
 
     One event may change several entries. Whoever has not seen all of them resumes before that event.
     """
-    following = [*positions[1:], None]
+    following = [*positions, None][1:]
     return [here if here != after else here - 1 for here, after in zip(positions, following, strict=True)]

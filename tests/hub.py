@@ -1,4 +1,4 @@
-"""A hub of real processes for acceptance tests: `stele up` in a folder of its own, and the `stele` command against it."""
+"""A hub of real processes for acceptance tests: `stele up` in its own folder, and the command against it."""
 
 import json
 import os

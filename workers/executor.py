@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import threading
+import traceback
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,10 @@ import structlog
 
 from adapters.nats.commands import CommandClient
 from adapters.nats.consumer import Consumer, Redeliver
+from domain import canonical
 from domain.actions import ActionApproved, FinishAction, StartAction, Status
 from domain.events import Recorded
-from domain.limits import LEASE_SECONDS, TOOL_SECONDS_MAX
+from domain.limits import FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX, TOOL_SECONDS_MAX
 from domain.ports import Tool, ToolFailed
 from domain.refusals import Refusal
 from domain.runtime import Cause
@@ -49,10 +51,18 @@ def load_tools(names: str) -> dict[str, Tool]:
 
 
 class Execution:
-    def __init__(self, tools: dict[str, Tool], commands: CommandClient, ids: parts.TimeOrderedIds) -> None:
+    def __init__(
+        self,
+        tools: dict[str, Tool],
+        commands: CommandClient,
+        ids: parts.TimeOrderedIds,
+        *,
+        seconds_max: float = TOOL_SECONDS_MAX,
+    ) -> None:
         self._tools = tools
         self._commands = commands
         self._ids = ids
+        self._seconds_max = seconds_max
 
     async def on_event(self, event: Recorded) -> None:
         """Carry out one approved action, once: whoever holds the lease runs it, and only its outcome counts."""
@@ -71,25 +81,31 @@ class Execution:
             return
         if started["status"] == Status.STARTED:
             outcome = await self._run(approved.action_id, attempt, started["tool"], started["arguments"])
-            await self._send(event, UUID(started["event_id"]), outcome, f"{attempt}:finish")
+            await self._report(event, UUID(started["event_id"]), outcome)
+
+    async def _report(self, event: Recorded, started_id: UUID, outcome: FinishAction) -> None:
+        """An outcome that is known is reported however long the runtime is away: nobody else can know it."""
+        while True:
+            try:
+                await self._send(event, started_id, outcome, f"{outcome.attempt_id}:finish")
+                return
+            except TimeoutError:
+                _log.warning("outcome_waits_for_the_runtime", action=str(outcome.action_id))
 
     async def _run(self, action: UUID, attempt: UUID, name: str, arguments: dict[str, Any]) -> FinishAction:
         tool = self._tools.get(name)
         if tool is None:
-            return FinishAction(
-                action, attempt, code="tool_unavailable", detail=f"no executor of this hub has the tool {name!r}"
-            )
+            return _failed(action, attempt, "tool_unavailable", f"no executor of this hub has the tool {name!r}")
         try:
-            async with asyncio.timeout(TOOL_SECONDS_MAX):
-                return FinishAction(action, attempt, result=await _in_a_thread(tool, arguments, action))
-        except TimeoutError:
-            return FinishAction(
-                action, attempt, code="tool_timeout", detail=f"the tool took longer than {TOOL_SECONDS_MAX:.0f} s"
-            )
+            async with asyncio.timeout(self._seconds_max) as limit:
+                result = await _in_a_thread(tool, arguments, action)
         except ToolFailed as failed:
-            return FinishAction(action, attempt, code=failed.code, detail=failed.detail)
+            return _failed(action, attempt, str(failed.code), str(failed.detail))
         except Exception as error:  # whatever a tool raises is the action's failure, not the executor's
-            return FinishAction(action, attempt, code="tool_error", detail=f"{type(error).__name__}: {error}")
+            if limit.expired():
+                return _failed(action, attempt, "tool_timeout", f"the tool took longer than {self._seconds_max:g} s")
+            return _failed(action, attempt, "tool_error", "".join(traceback.format_exception_only(error)).strip())
+        return _succeeded(action, attempt, result)
 
     async def _send(
         self, event: Recorded, cause_id: UUID, command: StartAction | FinishAction, key: str
@@ -101,10 +117,31 @@ class Execution:
         return accepted.result
 
 
-async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -> dict[str, object]:
+def _succeeded(action: UUID, attempt: UUID, result: object) -> FinishAction:
+    """What cannot travel to the runtime ends here: unsent, it would leave the outcome unknown."""
+    if not isinstance(result, dict):
+        return _failed(action, attempt, "result_invalid", f"the tool returned {type(result).__name__}, not a dict")
+    try:
+        size = len(canonical.encode_any(result))
+    except ValueError as error:
+        return _failed(action, attempt, "result_invalid", f"the tool's result is not canonical JSON: {error}")
+    if size > RESULT_BYTES_MAX:
+        return _failed(
+            action, attempt, "result_too_large", f"the tool's result has {size} bytes; at most {RESULT_BYTES_MAX}"
+        )
+    return FinishAction(action, attempt, result=result)
+
+
+def _failed(action: UUID, attempt: UUID, code: str, detail: str) -> FinishAction:
+    """Tools fail with any text at any length, also with half of a surrogate pair."""
+    detail = detail[:FAILURE_CHARS_MAX].encode("utf-8", "replace").decode()
+    return FinishAction(action, attempt, code=code[:LABEL_CHARS_MAX].encode("ascii", "replace").decode(), detail=detail)
+
+
+async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -> object:
     """A tool that blocks, blocks a thread of its own, not the executor; one that hangs keeps that thread."""
     loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[dict[str, object]] = loop.create_future()
+    outcome: asyncio.Future[object] = loop.create_future()
 
     def report(result: dict[str, object] | None, error: BaseException | None) -> None:
         if outcome.done():
@@ -112,7 +149,7 @@ async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -
         if error is not None:
             outcome.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
         else:
-            outcome.set_result(result or {})
+            outcome.set_result({} if result is None else result)
 
     def work() -> None:
         try:

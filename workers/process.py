@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 import domain.contexts  # noqa: F401  every process knows every event
+from workers.settings import NotConfigured
 
 LIFELINE = "STELE_LIFELINE_FD"
 """A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
@@ -37,7 +38,10 @@ def configure_logs(level: str) -> None:
 
 
 def run(name: str, main: Main, *, level: str = "INFO") -> None:
-    """Run `main(stop)` until it returns; SIGINT and SIGTERM set `stop`. Exits with 1 when it fails."""
+    """Run `main(stop)` until it returns; SIGINT and SIGTERM set `stop`. Exits with 1 when it fails.
+
+    Raises NotConfigured when a setting is missing.
+    """
     configure_logs(level)
     structlog.contextvars.bind_contextvars(process=name, pid=os.getpid())
     _hold_lifeline()
@@ -45,6 +49,8 @@ def run(name: str, main: Main, *, level: str = "INFO") -> None:
         import uvloop
 
         uvloop.run(_until_stopped(main))
+    except NotConfigured:
+        raise
     except Exception:
         structlog.get_logger().exception("process_failed")
         sys.exit(1)

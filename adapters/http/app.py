@@ -25,6 +25,7 @@ def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses={"default": {"description": "A problem", "content": _problem_content()}},
     )
     app.state.hub = hub

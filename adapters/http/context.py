@@ -124,7 +124,7 @@ async def sender(
             "idempotency_key_invalid",
             f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters",
         )
-    parts = (request.method.encode(), request.url.path.encode(), await request.body())
+    parts = (request.method.encode(), request.scope["path"].encode(), await request.body())
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
     if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
         traceparent = None  # W3C Trace Context: a malformed one is ignored

@@ -1,5 +1,6 @@
 """The body's bound, kept before anything is parsed."""
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.http.problems import problem
@@ -25,21 +26,26 @@ class BodyLimit:
         if b"transfer-encoding" not in headers:
             await self._app(scope, receive, send)
             return
-        body = await self._read(receive)
+        try:
+            body = await self._read(receive)
+        except ClientDisconnect:
+            return  # half a request is not a request, and nobody is there to be answered
         if body is None:
             await self._refuse(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """A chunked body, or None when it is too large."""
+        """A chunked body, or None when it is too large. Raises ClientDisconnect for one that breaks off."""
         body = bytearray()
         while True:
             message = await receive()
+            if message["type"] != "http.request":
+                raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > self._bytes_max:
                 return None
-            if message["type"] != "http.request" or not message.get("more_body", False):
+            if not message.get("more_body", False):
                 return bytes(body)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from domain.refusals import Refusal
 
+_QUOTED_CHARS_MAX = 200
+"""How much of what was sent is quoted in a problem."""
 _log = structlog.get_logger()
 
 STATUS: dict[str, int] = {
@@ -128,31 +130,51 @@ async def _on_problem(_: Request, error: Exception) -> Response:
     return problem(error.code, error.detail, **error.members)
 
 
-async def _on_validation(_: Request, error: Exception) -> Response:
+async def _on_validation(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
+    found = error.errors()
     errors = [
-        {"at": ".".join(str(part) for part in e["loc"]), "what": _printable(e["msg"])} for e in error.errors()[:20]
+        {"at": _printable(".".join(str(part) for part in e["loc"])), "what": _printable(e["msg"])} for e in found[:20]
     ]
-    if any(e["type"] == "json_invalid" for e in error.errors()):
+    if any(e["type"] == "json_invalid" for e in found):
         return problem("invalid_json", "the body is not JSON", errors=errors)
+    if isinstance(error.body, bytes) and any(e["loc"] == ("body",) for e in found):
+        sent = _printable(request.headers.get("content-type", "nothing"))
+        return problem("unsupported_media_type", f"the body is JSON, with Content-Type: application/json; not {sent}")
     return problem("invalid_request", f"{errors[0]['at']}: {errors[0]['what']}", errors=errors)
 
 
 def _printable(text: str) -> str:
-    """A message may quote half of a surrogate pair, which is no UTF-8."""
-    return text.encode("utf-8", "replace").decode()
+    """What was sent is quoted, but not at any length; and half of a surrogate pair is no UTF-8."""
+    return text.removeprefix("Value error, ")[:_QUOTED_CHARS_MAX].encode("utf-8", "replace").decode()
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    codes = {404: "not_found", 405: "method_not_allowed", 400: "invalid_json", 413: "body_too_large"}
-    return problem(codes.get(error.status_code, "internal_error"), str(error.detail))
+    asked = f"{request.method} {request.scope['path'][:_QUOTED_CHARS_MAX]}"
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return problem("not_found", f"there is no {asked}; /openapi.json lists what there is")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            response = problem("method_not_allowed", f"there is no {asked}; `Allow` lists the methods of this path")
+            response.headers.update(error.headers or {})
+            return response
+        case HTTPStatus.BAD_REQUEST:
+            return problem("invalid_json", "the body is not JSON")
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return problem("body_too_large", str(error.detail))
+    return problem("internal_error", "the hub failed; its log has the details")
 
 
 async def _on_anything(request: Request, error: Exception) -> Response:
-    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    _log.error("request_failed", method=request.method, path=request.scope["path"], exc_info=error)
     if type(error).__module__.split(".")[0] in ("psycopg", "psycopg_pool", "nats"):
-        return problem("unavailable", "a part of the hub cannot be reached just now; try again", retry_after_seconds=2)
-    return problem("internal_error", "the hub failed; its log has the details")
+        response = problem(
+            "unavailable", "a part of the hub cannot be reached just now; try again", retry_after_seconds=2
+        )
+    else:
+        response = problem("internal_error", "the hub failed; its log has the details")
+    response.headers["Connection"] = "close"  # the server drops the connection after such an error; say so before
+    return response

@@ -1,23 +1,38 @@
 """What goes over HTTP, as pydantic models: they make the OpenAPI document and check what comes in."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from domain import limits
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-def _text_only(value: object) -> object:
-    if not isinstance(value, str):
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d")
+
+
+def _written_out(value: object) -> object:
+    """Pydantic alone would also take seconds since 1970, as a number or as its digits."""
+    if not isinstance(value, str) or _DATE_AND_TIME.match(value) is None:
         raise ValueError("a time is text, as in 2026-01-31T09:30:00Z")
     return value
 
 
-Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text_only)]
+def _whole_characters(value: str) -> str:
+    """JSON can spell half of a surrogate pair, which no UTF-8 can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is not text") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_whole_characters)]
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
 
 
 class _In(BaseModel):
@@ -25,16 +40,16 @@ class _In(BaseModel):
 
 
 class NewSpace(_In):
-    name: Annotated[str, Field(examples=["kickoff"])]
-    title: str | None = None
+    name: Annotated[Text, Field(examples=["kickoff"])]
+    title: Text | None = None
 
 
 class NewChunk(_In):
     """One piece of speech. With an `id` of the sender's it is recorded once, whatever is sent again."""
 
-    speaker: Annotated[str, Field(examples=["Project Manager"])]
-    text: Annotated[str, Field(examples=["So this is our kick-off meeting."])]
-    id: str | None = None
+    speaker: Annotated[Text, Field(examples=["Project Manager"])]
+    text: Annotated[Text, Field(examples=["So this is our kick-off meeting."])]
+    id: Text | None = None
     started_at: Time | None = None
     ended_at: Time | None = None
 
@@ -52,7 +67,7 @@ class Approval(_In):
 
 
 class Rejection(_In):
-    reason: Annotated[str, Field(max_length=limits.LABEL_CHARS_MAX)] = ""
+    reason: Annotated[Text, Field(max_length=limits.LABEL_CHARS_MAX)] = ""
 
 
 class _Durable(BaseModel):

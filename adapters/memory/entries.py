@@ -101,13 +101,13 @@ class MemoryEntryStore:
 
     async def take_over(self, built: Generation) -> tuple[int, ...] | None:
         build, live = self._shelf.builds.get(built.id), self._shelf.live(built.topic)
+        if live is not None and live.id != built.id and built.position < live.position:
+            return None
         if build is None:
             raise CheckpointMoved(f"generation {built.id} of {built.topic} is gone")
-        if live is not None and live.id == built.id:
-            return ()
-        if live is not None and built.position < live.position:
-            return None
-        if live is not None:
-            live.live, live.aside = False, True
+        others = [b for b in self._shelf.builds.values() if b.topic == built.topic and b.id != built.id]
+        replaced = [b for b in others if b.live or (not b.aside and b.version < built.version)]
+        for old in replaced:
+            old.live, old.aside = False, True
         build.live, build.aside = True, False
-        return () if live is None else (live.id,)
+        return tuple(old.id for old in replaced)

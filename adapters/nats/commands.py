@@ -20,6 +20,8 @@ from domain.runtime import Accepted, Cause, Command, Context, Runtime
 ALLOWED: dict[str, tuple[type[Command], ...]] = {"planner": (RecordPlan,), "executor": (StartAction, FinishAction)}
 """A planner proposes, an executor executes what was approved; neither can approve (invariant I7)."""
 
+_NOT_NOW = frozenset({"conflict", "overloaded", "log_unavailable"})
+"""Refusals that are about the moment, not about the command. They are not kept under its key."""
 _CONCURRENCY = 256
 _log = structlog.get_logger()
 
@@ -122,7 +124,8 @@ class CommandClient:
     async def send(
         self, command: Command, *, agent_id: UUID, key: str, cause: Cause, traceparent: str | None = None
     ) -> Accepted:
-        """The runtime's answer. Without one it is asked again with the same key, until the reply's time is over.
+        """The runtime's answer. Without one, and when it says that it cannot just now, it is asked again with the same
+        key, until the reply's time is over.
 
         Raises Refusal; and TimeoutError, after which nobody knows whether it was carried out: send it again.
         """
@@ -138,7 +141,11 @@ class CommandClient:
                     _log.warning("command_unanswered", command=request.command, error=str(error) or "timeout")
                     await asyncio.sleep(POLL_SECONDS)
                     continue
-                return _accepted(_replies.decode(message.data))
+                reply = _replies.decode(message.data)
+                if reply.refusal_code not in _NOT_NOW:
+                    return _accepted(reply)
+                _log.warning("command_put_off", command=request.command, code=reply.refusal_code)
+                await asyncio.sleep(reply.retry_after_seconds or POLL_SECONDS)
 
 
 def _accepted(reply: Reply) -> Accepted:

@@ -59,6 +59,8 @@ class Appender:
 
     async def append(self, transaction: Transaction) -> Verdict:
         """Raises Refusal `overloaded` at once when the queue is full, `log_unavailable` when Postgres stays away."""
+        if self._task is None or self._task.done():
+            raise _unavailable("the hub is stopping")
         if len(self._queue) >= APPEND_QUEUE_COMMANDS_MAX:
             raise Refusal(
                 "overloaded",
@@ -88,7 +90,7 @@ class Appender:
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
             verdicts = await self._execute([waiting.transaction for waiting in batch])
-        except psycopg.Error as error:
+        except Exception as error:  # also what cannot even be sent: one command must not fail its neighbours
             if self._connection is None or self._connection.closed:
                 await self._recover(batch)
             elif len(batch) == 1:
@@ -194,7 +196,7 @@ def _take(queue: deque[_Waiting]) -> list[_Waiting]:
         writes = {event.stream_id for event in transaction.events}
         reads = {expectation.stream_id for expectation in transaction.expectations}
         key = (transaction.agent_id, transaction.key) if transaction.key is not None else None
-        clash = not written.isdisjoint(reads) or not read.isdisjoint(writes) or key in keys
+        clash = not written.isdisjoint(reads | writes) or not read.isdisjoint(writes) or key in keys
         if key is not None:
             keys.add(key)
         written |= writes

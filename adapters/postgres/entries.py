@@ -1,10 +1,11 @@
 """Entries and checkpoints in Postgres, as the engine writes them."""
 
+import contextlib
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, sql
-from psycopg.errors import ObjectNotInPrerequisiteState, UndefinedTable, UniqueViolation
+from psycopg.errors import UndefinedTable, UniqueViolation
 
 from adapters.postgres.statements import load
 from projections.ports import CheckpointMoved, EntryKey, Generation
@@ -18,6 +19,7 @@ class PostgresEntryStore:
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
+        self._claimed: set[int] = set()
 
     async def open(self, topic: str, version: int) -> Generation:
         rows = await (await self._connection.execute(_SQL["open"], [topic])).fetchall()
@@ -53,10 +55,12 @@ class PostgresEntryStore:
         other builders left behind are dropped.
         """
         for (left_behind,) in await (await self._connection.execute(_SQL["unclaimed"])).fetchall():
-            if await self._claim(left_behind):
+            if left_behind not in self._claimed and await self._claim(left_behind):
                 await self.drop(left_behind)
-        generation = await self.create(topic, version, aside=True)
-        await self._claim(generation.id)
+        async with self._connection.transaction():  # nobody sees it before it is claimed
+            generation = await self.create(topic, version, aside=True)
+            await self._claim(generation.id)
+        self._claimed.add(generation.id)
         return generation
 
     async def _claim(self, generation: int) -> bool:
@@ -65,17 +69,24 @@ class PostgresEntryStore:
 
     async def drop(self, generation: int) -> None:
         """Drop a generation that nobody reads, without locking anybody out: detached first, then dropped."""
-        table = sql.Identifier("stele", f"entries_{generation}")
-        detach = sql.SQL("ALTER TABLE stele.entries DETACH PARTITION {} ").format(table)
         await self._connection.execute("SET statement_timeout = 0")  # it waits for readers, not they for it
+        await self._connection.execute(_SQL["dropping"])
         try:
-            await self._connection.execute(detach + sql.SQL("CONCURRENTLY"))
-        except ObjectNotInPrerequisiteState:  # an earlier attempt was interrupted half-way
-            await self._connection.execute(detach + sql.SQL("FINALIZE"))
-        except UndefinedTable:
-            pass  # an earlier attempt was interrupted near its end
-        await self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        await self._connection.execute(_SQL["forget"], [generation])
+            for (table,) in await (await self._connection.execute(_SQL["pending"])).fetchall():
+                await self._detach(table, "FINALIZE")
+            with contextlib.suppress(UndefinedTable):  # an earlier attempt was interrupted near its end
+                await self._detach(f"entries_{generation}", "CONCURRENTLY")
+            table = sql.Identifier("stele", f"entries_{generation}")
+            await self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            await self._connection.execute(_SQL["forget"], [generation])
+        finally:
+            if not self._connection.closed:
+                await self._connection.execute(_SQL["dropped"])
+                await self._connection.execute("RESET statement_timeout")
+
+    async def _detach(self, table: str, how: LiteralString) -> None:
+        detach = sql.SQL("ALTER TABLE stele.entries DETACH PARTITION {} ").format(sql.Identifier("stele", table))
+        await self._connection.execute(detach + sql.SQL(how))
 
     async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
         agents, names = [agent for agent, _ in keys], [name for _, name in keys]
@@ -92,7 +103,9 @@ class PostgresEntryStore:
             [entry.value for entry in changed],
         ]
         async with self._connection.transaction():
-            moved = await self._connection.execute(_SQL["move"], [position, generation.id, generation.position])
+            moved = await self._connection.execute(
+                _SQL["move"], [generation.id, generation.live, position, generation.id, generation.position]
+            )
             if moved.rowcount != 1:
                 raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
             await self._connection.execute(_SQL["go_on"], [generation.id])
@@ -106,14 +119,19 @@ class PostgresEntryStore:
     async def take_over(self, built: Generation) -> tuple[int, ...] | None:
         """Let a built generation replace the live one, in one transaction; None while it is still behind it.
 
-        Returns the generations to `drop` now (one, or none when the topic had no live one).
+        Returns the generations to `drop` now: what it replaced, and older versions that were never finished.
+        Raises CheckpointMoved when it was dropped.
         """
         async with self._connection.transaction():
-            live = await (await self._connection.execute(_SQL["lock_live"], [built.topic])).fetchone()
-            if live is not None:
-                held = await (await self._connection.execute(_SQL["hold"], [live[0]])).fetchone()
-                if held is not None and built.position < held[0]:
-                    return None
-                await self._connection.execute(_SQL["retire"], [live[0]])
-            await self._connection.execute(_SQL["promote"], [built.id])
-        return () if live is None else (int(live[0]),)
+            locked = await (await self._connection.execute(_SQL["lock"], [built.topic])).fetchall()
+            for id, live in locked:
+                if live and id != built.id:
+                    held = await (await self._connection.execute(_SQL["hold"], [id])).fetchone()
+                    if held is not None and built.position < held[0]:
+                        return None
+            retired = await self._connection.execute(_SQL["retire"], [built.topic, built.id, built.version])
+            replaced = tuple(int(row[0]) for row in await retired.fetchall())
+            promoted = await self._connection.execute(_SQL["promote"], [built.id])
+            if promoted.rowcount != 1:
+                raise CheckpointMoved(f"generation {built.id} of {built.topic} is gone")
+        return replaced

@@ -1,8 +1,8 @@
 """The command `stele`. Each file is a group of commands; heavy imports wait until a command needs them."""
 
+import os
 import sys
 
-import click
 import typer
 
 from workers.cli import client, operate, processes
@@ -26,19 +26,22 @@ def main() -> None:
     """Exit status 2 and one line for anything that the caller can mend."""
     try:
         sys.exit(app(standalone_mode=False))
-    except click.exceptions.NoArgsIsHelpError as help_text:
-        print(help_text.format_message())
-        sys.exit(0)
-    except click.ClickException as wrong:
-        print(f"stele: {wrong.format_message()}", file=sys.stderr)
-        sys.exit(2)
-    except click.Abort:
-        sys.exit(130)
+    except typer.TyperException as wrong:
+        _wrong_words(wrong.format_message())
     except (CommandFailed, NotConfigured) as failed:
         print(f"stele: {failed}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read it has gone; nothing to flush
         sys.exit(0)
+
+
+def _wrong_words(message: str) -> None:
+    """A command line that is not understood; a command without its sub-command asks for help."""
+    if message.lstrip().startswith("Usage:"):
+        print(message)
+        sys.exit(0)
+    print(f"stele: {' '.join(message.split()).rstrip('.')}; see `stele --help`", file=sys.stderr)
+    sys.exit(2)

@@ -89,7 +89,7 @@ def list_actions(
             else:
                 rests_on = ",".join(str(position) for position in value["rests_on"])
                 print(
-                    f"{value['action_id']}  {value['status']:<9}  {value['tool']:<9}  "
+                    f"{value['action_id']}  {value['status']:<9}  {one_line(value['tool'], 40):<9}  "
                     f"{one_line(value['title'], 80)}  (rests on {rests_on})",
                     flush=True,
                 )

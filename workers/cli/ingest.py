@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from domain.limits import TEXT_CHARS_MAX
 from workers.cli.hub import Hub, HubRefused
-from workers.cli.output import CommandFailed, interactive, print_json
+from workers.cli.output import CommandFailed, interactive, one_line, print_json
 
 _BATCH_LINES = 100
 _LINE_BYTES_MAX = 8 * TEXT_CHARS_MAX
@@ -160,4 +160,4 @@ def _paced(lines: list[Line], rate: float | None) -> Iterator[list[Line]]:
 
 
 def _report(file: Path, number: int, what: str) -> None:
-    print(f"{file}:{number}: {what}", file=sys.stderr)
+    print(f"{file}:{number}: {one_line(what, 500)}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """`stele up` and the processes that it and compose.yaml start."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
         app.command(name, help=doc)(_process(name))
     app.command("bootstrap")(bootstrap)
     app.command("build", hidden=True)(build)
+    app.command("openapi")(openapi)
 
 
 def up(
@@ -69,3 +71,19 @@ def build(task: str, topic: str) -> None:
     from workers import build as process
 
     process.main(settings(), task, topic)
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP interface."""
+    import json
+
+    from adapters.http.app import create_app
+    from adapters.http.operations import Operations
+
+    async def nothing() -> list[str]:
+        return []
+
+    async def no_build(task: str, topic: str) -> AsyncIterator[bytes]:
+        yield b""
+
+    print(json.dumps(create_app(None, Operations(nothing, no_build)).openapi(), indent=1, sort_keys=True))

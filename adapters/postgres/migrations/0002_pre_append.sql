@@ -15,9 +15,10 @@ CREATE FUNCTION stele.append_v1(
 #variable_conflict use_column
 DECLARE
     base bigint; -- the last position before this batch
-    at timestamptz := clock_timestamp();
+    at timestamptz;
 BEGIN
     SELECT h.position INTO STRICT base FROM stele.head h FOR UPDATE;
+    at := clock_timestamp(); -- under the lock, so that times are recorded in the order of the positions
     RETURN QUERY
     WITH commands AS MATERIALIZED (
         SELECT c.n::integer AS n, c.agent_id, c.key, c.fingerprint, c.result

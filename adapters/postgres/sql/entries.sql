@@ -20,8 +20,10 @@ SELECT id FROM stele.generations WHERE aside
 -- forget: a generation whose table is gone
 DELETE FROM stele.generations WHERE id = %s
 
--- retire: a live generation that another one replaces
-UPDATE stele.generations SET live = false, aside = true WHERE id = %s
+-- retire: what a built generation replaces, the live one and older versions that were never finished (topic, the
+-- built one, its version)
+UPDATE stele.generations SET live = false, aside = true
+WHERE topic = %s AND id <> %s AND (live OR NOT aside AND version < %s) RETURNING id
 
 -- load: the entries that a page of events touches
 SELECT e.agent_id, e.key, e.space_id, e.position, e.value
@@ -37,9 +39,14 @@ DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value 
 -- live: the generation that readers see
 SELECT generation, topic, version, position, live FROM stele.checkpoints WHERE topic = %s AND live
 
--- move: the checkpoint, if it is still where it was (new position, generation, old position)
+-- move: the checkpoint, if it is still where it was and nothing has taken over; the lock holds a take-over off until
+-- the commit, in the order in which a take-over locks (generation, live, new position, generation, old position)
+WITH still AS MATERIALIZED (
+    SELECT FROM stele.generations WHERE id = %s AND live = %s FOR NO KEY UPDATE
+)
 UPDATE stele.entries SET position = %s
 WHERE generation = %s AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' AND position = %s
+  AND EXISTS (SELECT FROM still)
 
 -- stop: a fold failed here
 UPDATE stele.generations SET error = %s, error_position = %s WHERE id = %s
@@ -47,12 +54,22 @@ UPDATE stele.generations SET error = %s, error_position = %s WHERE id = %s
 -- go_on: the fold that had failed works again
 UPDATE stele.generations SET error = NULL, error_position = NULL WHERE id = %s AND error IS NOT NULL
 
--- lock_live: the live generation of a topic, so that no other one takes over
-SELECT id FROM stele.generations WHERE topic = %s AND live FOR UPDATE
+-- lock: every generation of a topic as it is now, so that no other one takes over or is dropped meanwhile
+SELECT id, live FROM stele.generations WHERE topic = %s ORDER BY id FOR UPDATE
 
 -- hold: a generation's checkpoint, still until the end of the transaction
 SELECT position FROM stele.entries
 WHERE generation = %s AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' FOR UPDATE
+
+-- dropping: one at a time, because Postgres detaches one partition of a table at a time
+SELECT pg_advisory_lock(1398031725)
+
+-- dropped: the next one
+SELECT pg_advisory_unlock(1398031725)
+
+-- pending: a table that somebody who died had begun to detach; until that is finished no other one can be
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'stele.entries'::regclass AND i.inhdetachpending
 
 -- promote: a built generation takes over
 UPDATE stele.generations SET live = true, aside = false WHERE id = %s

@@ -28,6 +28,9 @@ IDEMPOTENCY_KEY_CHARS_MAX = 200
 BODY_BYTES_MAX = 8 * 1024 * 1024
 """HTTP request body. Beyond: 413 `body_too_large`, read no further."""
 
+REQUESTS_MAX = 512
+"""HTTP requests that one process works on at a time. Beyond: 503 `overloaded`, with Retry-After."""
+
 # --- the write path ---------------------------------------------------------------------------
 APPEND_QUEUE_COMMANDS_MAX = 8_192
 """Commands waiting for the appender. Beyond: refused, `overloaded`, with Retry-After."""

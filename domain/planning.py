@@ -31,10 +31,10 @@ async def record_plan(command: RecordPlan, work: Work) -> dict[str, Any]:
     actions = [Action(ids.action_id(command.about, index)) for index in range(len(command.proposals))]
     await work.load(space, *actions)
     space.require()
-    for action, proposal in zip(actions, command.proposals, strict=True):
-        if not action.exists:
+    if not any(action.exists for action in actions):  # a planner that thinks again may come to other proposals
+        for action, proposal in zip(actions, command.proposals, strict=True):
             action.emit(_proposed(action.id, space.id, proposal, speakers))
-    return {"space_id": space.id, "action_ids": [action.id for action in actions]}
+    return {"space_id": space.id, "action_ids": [action.id for action in actions if action.exists]}
 
 
 async def _speakers(command: RecordPlan, work: Work) -> dict[int, UUID]:

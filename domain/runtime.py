@@ -59,6 +59,7 @@ class Work:
         self._ids = ids
         self._context = context
         self._seen: dict[UUID, int] = {}
+        self._newest: dict[UUID, NewEvent] = {}
         self.agent_id = context.agent_id
         self.actor = context.actor
         self.now: datetime = clock.now()
@@ -87,22 +88,21 @@ class Work:
 
     def _emit(self, aggregate: Aggregate, event: Event, occurred_at: datetime | None) -> None:
         event_id = self._ids.new()
-        causation_id, correlation_id = self._chain(aggregate.last, event_id)
-        self.events.append(
-            NewEvent(
-                event_id=event_id,
-                stream_id=aggregate.id,
-                version=aggregate.version,
-                payload=event,
-                occurred_at=occurred_at or self.now,
-                actor=self.actor,
-                causation_id=causation_id,
-                correlation_id=correlation_id,
-                traceparent=self._context.traceparent,
-            )
+        causation_id, correlation_id = self._chain(self._newest.get(aggregate.id, aggregate.last), event_id)
+        emitted = self._newest[aggregate.id] = NewEvent(
+            event_id=event_id,
+            stream_id=aggregate.id,
+            version=aggregate.version,
+            payload=event,
+            occurred_at=occurred_at or self.now,
+            actor=self.actor,
+            causation_id=causation_id,
+            correlation_id=correlation_id,
+            traceparent=self._context.traceparent,
         )
+        self.events.append(emitted)
 
-    def _chain(self, last: Recorded | None, event_id: UUID) -> tuple[UUID | None, UUID]:
+    def _chain(self, last: NewEvent | Recorded | None, event_id: UUID) -> tuple[UUID | None, UUID]:
         """An event's cause is the event that the command names, or else the newest of the stream that it extends;
         an event without a cause begins a correlation of its own.
         """
@@ -172,9 +172,9 @@ class Runtime:
                 result = await HANDLERS[type(command)](command, work)
             except Refusal as refusal:
                 return await self._refuse(work, context, refusal)
-            if not work.events and context.key is None:
-                return Accepted(work.position, result)
             answer = canonical.encode(_Answer(result=result))
+            if not work.events and context.key is None:
+                return Accepted(work.position, _plain(answer))
             match await self._log.append(work.transaction(answer)):
                 case Conflict():
                     continue

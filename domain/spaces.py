@@ -43,7 +43,7 @@ class Space(Aggregate):
             raise Refusal("invalid_name", f"a title has 1 to {LABEL_CHARS_MAX} characters")
         if self.exists:
             raise Refusal("space_exists", f"the space {name!r} exists already: {self.id}")
-        self.emit(SpaceCreated(self.id, name, title or name))
+        self.emit(SpaceCreated(self.id, name, title.strip() if title is not None else name))
 
     def require(self) -> None:
         """Raises Refusal `space_not_found` for a space that was never created."""
@@ -59,6 +59,8 @@ class Space(Aggregate):
 @handles(CreateSpace)
 async def create_space(command: CreateSpace, work: Work) -> dict[str, Any]:
     space = Space(ids.space_id(work.agent_id, command.name))
+    if ids.space_reference(work.agent_id, command.name) != space.id:
+        raise Refusal("invalid_name", "32 hexadecimal digits are read as an id, so nobody could use them as a name")
     await work.load(space)
     space.create(command.name, command.title)
     return {"space_id": space.id, "name": command.name}

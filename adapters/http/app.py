@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from adapters.http import commands, problems, queries
 from adapters.http.context import Hub
-from adapters.http.middleware import BodyLimit
+from adapters.http.middleware import Admission, BodyLimit
 from adapters.http.operations import Operations, routes
 
 _DESCRIPTION = (
@@ -31,6 +31,7 @@ def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
     app.state.hub = hub
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Admission)
     app.include_router(commands.router)
     app.include_router(queries.router)
     app.include_router(routes(operations))
@@ -56,6 +57,12 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
+            for parameter in operation.get("parameters", []):
+                parameter["required"] |= (
+                    parameter["name"] == "idempotency-key"
+                )  # a missing one has a problem of its own
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
+    for path in ("/livez", "/readyz"):
+        document["paths"][path]["get"]["security"] = []
     return document

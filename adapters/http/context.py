@@ -41,7 +41,7 @@ def hub(request: Request) -> Hub:
 
 
 async def principal(
-    hub: Annotated[Hub, Depends(hub)], authorization: Annotated[str | None, Header()] = None
+    hub: Annotated[Hub, Depends(hub)], authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> Principal:
     """Raises Refusal `unauthenticated`."""
     scheme, _, token = (authorization or "").partition(" ")
@@ -110,7 +110,7 @@ async def sender(
         str | None,
         Header(description="Any text of your own; the same key and body get the same answer, and happen once."),
     ] = None,
-    traceparent: Annotated[str | None, Header()] = None,
+    traceparent: Annotated[str | None, Header(description="W3C Trace Context")] = None,
 ) -> Sender:
     """Raises ProblemError for a missing or malformed Idempotency-Key."""
     if idempotency_key is None:

@@ -1,10 +1,30 @@
-"""The body's bound, kept before anything is parsed."""
+"""The bounds that are kept before anything is parsed: how many requests at once, and how large a body."""
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.http.problems import problem
-from domain.limits import BODY_BYTES_MAX
+from domain.limits import BODY_BYTES_MAX, REQUESTS_MAX
+
+
+class Admission:
+    """Answers 503 `overloaded` to a request while `REQUESTS_MAX` are being worked on."""
+
+    def __init__(self, app: ASGIApp, requests_max: int = REQUESTS_MAX) -> None:
+        self._app = app
+        self._free = requests_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._free == 0:
+            response = problem("overloaded", "the hub has as many requests as it takes at once", retry_after_seconds=1)
+            await response(scope, receive, send)
+            return
+        counted = scope["type"] == "http"
+        self._free -= counted
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._free += counted
 
 
 class BodyLimit:

@@ -43,7 +43,8 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until cancelled; a stream or a consumer that disappears is made anew. What is being worked on when it
-        is cancelled gets some seconds to finish."""
+        is cancelled gets some seconds to finish.
+        """
         working: set[asyncio.Task[None]] = set()
         try:
             while True:

@@ -3,12 +3,21 @@
 import asyncio
 from uuid import UUID
 
-from nats.js import JetStreamContext
-from nats.js.api import PubAck
+import msgspec
+from msgspec import Struct
+from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
 from adapters.nats import cloudevents
-from adapters.nats.connect import POSITION_HEADER, PREVIOUS_HEADER, STREAM, Client, ensure_stream, event_subject
+from adapters.nats.connect import (
+    POSITION_HEADER,
+    PREVIOUS_HEADER,
+    STREAM,
+    Client,
+    NatsError,
+    ensure_stream,
+    event_subject,
+)
 from domain.events import Recorded
 from domain.limits import RELAY_BATCH_EVENTS_MAX
 from domain.ports import Log
@@ -26,15 +35,14 @@ class Relay:
     def __init__(self, log: Log, client: Client) -> None:
         self._log = log
         self._client = client
-        self._jetstream: JetStreamContext = client.jetstream(
-            timeout=_ACK_SECONDS_MAX, publish_async_max_pending=RELAY_BATCH_EVENTS_MAX
-        )
+        self._jetstream = client.jetstream(timeout=_ACK_SECONDS_MAX)
         self._previous: dict[UUID, int] = {}
         self._sequence = 0
 
     async def position(self) -> int:
         """The last position that the stream holds; 0 for a stream that is new or was wiped. To be asked before `step`,
-        and again after it has raised."""
+        and again after it has raised.
+        """
         await ensure_stream(self._client)
         state = (await self._jetstream.stream_info(STREAM)).state
         self._sequence = state.last_seq
@@ -50,20 +58,24 @@ class Relay:
     async def step(self, after: int) -> int:
         """Publish the next batch and return the position reached.
 
-        Raises an error of nats when the batch was not acknowledged whole; ask `position` again then.
+        Raises an error of nats, or TimeoutError, when the batch was not acknowledged whole; ask `position` again then.
         """
         events = await self._log.read(after, RELAY_BATCH_EVENTS_MAX)
         if not events:
             return after
-        acknowledgements = [await self._publish(event) for event in events]
-        done, pending = await asyncio.wait(acknowledgements, timeout=_ACK_SECONDS_MAX)
-        if pending:
-            raise TimeoutError(f"{len(pending)} of {len(events)} events were not acknowledged")
-        for acknowledgement in done:
-            acknowledgement.result()
+        inbox = self._client.new_inbox()
+        answers = _Answers(self._sequence, len(events))
+        subscription = await self._client.subscribe(inbox, cb=answers.take)
+        try:
+            for event in events:
+                await self._publish(event, inbox)
+            async with asyncio.timeout(_ACK_SECONDS_MAX):
+                await answers.complete
+        finally:
+            await subscription.unsubscribe()
         return events[-1].position
 
-    async def _publish(self, event: Recorded) -> "asyncio.Future[PubAck]":
+    async def _publish(self, event: Recorded, inbox: str) -> None:
         previous = self._previous.get(event.agent_id)
         if previous is None:
             previous = await self._log.previous(event.agent_id, event.position)
@@ -78,6 +90,36 @@ class Relay:
         if event.traceparent is not None:
             headers["traceparent"] = event.traceparent
         self._sequence += 1
-        return await self._jetstream.publish_async(
-            event_subject(event.agent_id, event.type), cloudevents.encode(event), headers=headers
+        await self._client.publish(
+            event_subject(event.agent_id, event.type), cloudevents.encode(event), reply=inbox, headers=headers
         )
+
+
+class _Answer(Struct):
+    """What JetStream says of one publication: the sequence that it has, or why it was refused."""
+
+    seq: int = 0
+    error: dict[str, object] | None = None
+
+
+class _Answers:
+    """The answers to a batch, in its order. nats-py's `publish_async` has no end for a publication that is refused or
+    never answered: it keeps its place for ever, and with the last place the relay would stand still.
+    """
+
+    def __init__(self, after: int, count: int) -> None:
+        self._sequence = after
+        self._last = after + count
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def take(self, message: Msg) -> None:
+        if self.complete.done():
+            return
+        self._sequence += 1
+        answer = msgspec.json.decode(message.data or b"{}", type=_Answer)  # empty: there is no stream
+        if answer.seq != self._sequence:
+            self.complete.set_exception(
+                NatsError(f"publication {self._sequence}: {answer.error or f'has sequence {answer.seq}'}")
+            )
+        elif self._sequence == self._last:
+            self.complete.set_result(None)

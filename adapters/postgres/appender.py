@@ -180,7 +180,8 @@ def _unavailable(why: str) -> Refusal:
 def _take(queue: deque[_Waiting]) -> list[_Waiting]:
     """The next batch: commands in their order, none of which touches what another of the batch writes or its key.
 
-    What has to wait for its turn stays in the queue, and whoever waits for it as well.
+    What has to wait for its turn stays in the queue, and whoever waits for it as well; behind a whole batch of them
+    nobody is looked for, so that a stream that everybody wants costs no more than that.
     """
     batch: list[_Waiting] = []
     deferred: list[_Waiting] = []
@@ -188,7 +189,7 @@ def _take(queue: deque[_Waiting]) -> list[_Waiting]:
     read: set[UUID] = set()
     keys: set[tuple[UUID, str]] = set()
     events = 0
-    while queue and events < APPEND_BATCH_EVENTS_MAX:
+    while queue and events < APPEND_BATCH_EVENTS_MAX and len(deferred) < APPEND_BATCH_EVENTS_MAX:
         waiting = queue.popleft()
         if waiting.verdict.cancelled():
             continue

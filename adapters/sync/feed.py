@@ -38,6 +38,9 @@ class Feed:
         self._turn = turn
         self._send = send
         self._position = 0
+        self._target = 0
+        """The head of the log when the subscription began; having passed it, the client has caught up."""
+        self._caught_up = False
         self._serving: Serving | None = None
 
     @property
@@ -63,12 +66,12 @@ class Feed:
             if reason is not None:
                 return self._refetch(reason)
             self._position = after.position
-        await self._send(Subscribed(subscribe.id, subscribe.topic, self._cursor(serving, serving.position)))
+        self._target = max(serving.log_head, self._position)
+        await self._send(Subscribed(subscribe.id, subscribe.topic, self._cursor(serving, self._target)))
         self._serving = serving
-        announced = False
         while True:
             try:
-                more, announced = await self._page(serving, announced)
+                more = await self._page(serving)
             except GenerationGone:
                 before, serving = serving, await self._heads.serving(subscribe.topic)
                 if (serving.epoch, serving.version) != (before.epoch, before.version):
@@ -78,19 +81,20 @@ class Feed:
             if not more:
                 await self._heads.moved_past(subscribe.topic, serving.generation, self._position)
 
-    async def _page(self, serving: Serving, announced: bool) -> tuple[bool, bool]:
-        """Send one page. Returns whether there is more, and whether the client knows that it has caught up."""
+    async def _page(self, serving: Serving) -> bool:
+        """Send one page, if there is anything to tell. Returns whether there is more."""
         async with self._turn:  # subscriptions of one socket take turns, so it holds one page at a time
             page = await self._topics.page(
                 serving.generation, self._agent_id, self._space_id, self._position, SYNC_PAGE_ENTRIES_MAX
             )
             reached = page.entries[-1].position if page.full else max(self._position, page.checkpoint)
-            if page.entries or not announced:
-                await self._frames(serving, page, reached)
-            self._position = reached
-        return page.full, announced or not page.full
+            caught_up = not page.full and (self._caught_up or reached >= self._target)
+            if page.entries or caught_up != self._caught_up:
+                await self._frames(serving, page, reached, caught_up)
+            self._position, self._caught_up = reached, self._caught_up or caught_up
+        return page.full
 
-    async def _frames(self, serving: Serving, page: EntryPage, reached: int) -> None:
+    async def _frames(self, serving: Serving, page: EntryPage, reached: int, caught_up: bool) -> None:
         resume = cursors.resume_positions([read.position for read in page.entries])
         entries = [
             EntryOut(
@@ -114,7 +118,7 @@ class Feed:
                     tuple(entries[start:end]),
                     cursor,
                     head,
-                    last and not page.full,
+                    last and caught_up,
                 )
             )
             start = end

@@ -52,6 +52,8 @@ class Welcome(_Message, frozen=True, tag="welcome"):
 
 
 class Subscribed(_Message, frozen=True, tag="subscribed"):
+    """`head`: where catch-up goes to, the head of the log at this moment."""
+
     id: int
     topic: str
     head: str
@@ -68,7 +70,8 @@ class EntryOut(Struct, frozen=True, omit_defaults=True):
 
 
 class Batch(_Message, frozen=True, tag="batch"):
-    """Having applied it, the client has everything up to `cursor`. `caught_up`: there was no more just now."""
+    """Having applied it, the client has everything up to `cursor`. `caught_up`: it has passed the head that the log had
+    when it subscribed, and there was no more just now."""
 
     id: int
     topic: str
@@ -123,7 +126,10 @@ _encoder = msgspec.json.Encoder()
 
 def decode(frame: str | bytes) -> ClientMessage:
     """Raises msgspec.DecodeError for anything that is not a client's message."""
-    return _decoder.decode(frame)
+    try:
+        return _decoder.decode(frame)
+    except RecursionError as error:
+        raise msgspec.DecodeError("nested too deeply") from error
 
 
 def encode(message: ServerMessage) -> bytes:

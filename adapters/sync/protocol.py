@@ -122,6 +122,8 @@ class Session:
 
     def malformed(self, detail: str) -> list[Effect]:
         """Something came that is no message."""
+        if self.state is State.CLOSED:
+            return []
         if self.state is State.READY:
             return [Send(Error("invalid_message", detail))]
         return self._close(Code.PROTOCOL_ERROR, "the first message is hello")

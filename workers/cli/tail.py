@@ -66,8 +66,7 @@ class _Follower:
                         return True
                 case "heartbeat":
                     self._send(socket, {"type": "heartbeat"})
-                    for head in message["heads"]:
-                        self._cursor = head["cursor"]
+                    self._look_at(message["heads"])
                 case "must_refetch":
                     raise CommandFailed(
                         f"must_refetch ({message['reason']}): this cursor cannot be continued; "
@@ -79,6 +78,16 @@ class _Follower:
     @staticmethod
     def _send(socket: ClientConnection, message: dict[str, Any]) -> None:
         socket.send(json.dumps({k: v for k, v in message.items() if v is not None}))
+
+    def _look_at(self, heads: list[dict[str, Any]]) -> None:
+        """Idle cursors move forward; with --until-head one that does not move will not get there."""
+        for head in heads:
+            if self._until_head and head["cursor"] == self._cursor:
+                raise CommandFailed(
+                    f"{self._subscribe['topic']} stands at {head['cursor']} and does not reach the head; "
+                    "see `stele projections list`"
+                )
+            self._cursor = head["cursor"]
 
     def _print(self, batch: dict[str, Any]) -> None:
         for entry in batch["entries"]:

@@ -1,6 +1,7 @@
 """The executor: claims approved actions, runs their tools, records the outcomes. Only it executes (invariant I7)."""
 
 import asyncio
+import contextlib
 import importlib
 import threading
 import traceback
@@ -44,9 +45,9 @@ def load_tools(names: str) -> dict[str, Tool]:
         module, _, attribute = name.partition(":")
         try:
             tool: Tool = getattr(importlib.import_module(module), attribute)()
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            tools[tool.name] = tool
+        except Exception as error:  # a module can raise anything when it is imported
             raise NotConfigured(f"STELE_TOOLS: {name!r} cannot be loaded: {error}") from error
-        tools[tool.name] = tool
     return tools
 
 
@@ -152,12 +153,14 @@ async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -
             outcome.set_result({} if result is None else result)
 
     def work() -> None:
+        result: dict[str, object] | None = None
+        raised: BaseException | None = None
         try:
             result = asyncio.run(tool.run(arguments, effect_id))
         except BaseException as error:
-            loop.call_soon_threadsafe(report, None, error)
-        else:
-            loop.call_soon_threadsafe(report, result, None)
+            raised = error
+        with contextlib.suppress(RuntimeError):  # the executor has ended meanwhile
+            loop.call_soon_threadsafe(report, result, raised)
 
     threading.Thread(target=work, daemon=True, name=f"tool {tool.name}").start()
     return await outcome

@@ -23,7 +23,7 @@ from adapters.postgres.topics import PostgresTopics
 from adapters.postgres.wakeup import Listener
 from adapters.sync.gateway import Gateway
 from adapters.sync.heads import Heads
-from domain.limits import SYNC_MESSAGE_BYTES_MAX
+from domain.limits import SLOW_CONSUMER_SECONDS_MAX, SYNC_MESSAGE_BYTES_MAX
 from domain.runtime import Runtime
 from projections.topics import TOPICS
 from workers import parts
@@ -114,6 +114,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "linux":  # a client that reads nothing more does not let itself be closed: the kernel drops it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2_000 * SLOW_CONSUMER_SECONDS_MAX))
     try:
         listening.bind((host, port))
         listening.listen(2_048)

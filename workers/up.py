@@ -18,6 +18,7 @@ import structlog
 from adapters.embedded.nats import EmbeddedNats
 from adapters.embedded.postgres import EmbeddedPostgres
 from workers.bootstrap import bootstrap, write_private
+from workers.executor import load_tools
 from workers.process import run
 from workers.serve import LISTEN, bind
 from workers.settings import NotConfigured, Settings
@@ -30,7 +31,8 @@ _log = structlog.get_logger()
 
 
 def main(settings: Settings) -> None:
-    """Raises NotConfigured when the data folder is in use or the port is taken."""
+    """Raises NotConfigured when the data folder is in use, the port is taken or a tool cannot be loaded."""
+    load_tools(settings.tools)  # the executor will; but its fault would only be seen when an approved action waits
     data = settings.data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     with _held(data):

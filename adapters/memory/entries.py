@@ -101,10 +101,10 @@ class MemoryEntryStore:
 
     async def take_over(self, built: Generation) -> tuple[int, ...] | None:
         build, live = self._shelf.builds.get(built.id), self._shelf.live(built.topic)
+        if build is None or build.position != built.position:
+            raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")
         if live is not None and live.id != built.id and built.position < live.position:
             return None
-        if build is None:
-            raise CheckpointMoved(f"generation {built.id} of {built.topic} is gone")
         others = [b for b in self._shelf.builds.values() if b.topic == built.topic and b.id != built.id]
         replaced = [b for b in others if b.live or (not b.aside and b.version < built.version)]
         for old in replaced:

@@ -1,6 +1,7 @@
 """A worker's place in the stream of events: a durable consumer that acknowledges after the work is done."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -17,6 +18,7 @@ from domain.limits import ACK_WAIT_SECONDS, DELIVERIES_MAX
 _log = structlog.get_logger()
 _CONCURRENCY = 8
 """Events that one worker works on at a time."""
+_FETCH_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
 _FINISH_SECONDS_MAX = 10.0
 
@@ -49,15 +51,22 @@ class Consumer:
         try:
             while True:
                 try:
-                    subscription = await self._subscribe()
-                    while True:
-                        await self._round(subscription, working)
+                    await self._consume(working)
                 except (NatsError, TimeoutError, OSError) as error:
                     _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
                     await asyncio.sleep(1.0)
         finally:
             if working:
                 await asyncio.wait(working, timeout=_FINISH_SECONDS_MAX)
+
+    async def _consume(self, working: "set[asyncio.Task[None]]") -> None:
+        subscription = await self._subscribe()
+        try:
+            while True:
+                await self._round(subscription, working)
+        finally:  # what was asked for would still be sent, to nobody, and again only when the ack's time is over
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
 
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         await ensure_stream(self._client)
@@ -79,7 +88,7 @@ class Consumer:
             await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
             return
         try:
-            messages = await subscription.fetch(free, timeout=5.0)
+            messages = await subscription.fetch(free, timeout=_FETCH_SECONDS)
         except TimeoutError:  # nothing came; the consumer may be gone as well, which consumer_info tells
             await subscription.consumer_info()
             return

@@ -120,18 +120,21 @@ class PostgresEntryStore:
         """Let a built generation replace the live one, in one transaction; None while it is still behind it.
 
         Returns the generations to `drop` now: what it replaced, and older versions that were never finished.
-        Raises CheckpointMoved when it was dropped.
+        Raises CheckpointMoved when the built one was dropped, lost its entries or was advanced by somebody else.
         """
         async with self._connection.transaction():
             locked = await (await self._connection.execute(_SQL["lock"], [built.topic])).fetchall()
+            if await self._hold(built.id) != built.position:
+                raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")
             for id, live in locked:
-                if live and id != built.id:
-                    held = await (await self._connection.execute(_SQL["hold"], [id])).fetchone()
-                    if held is not None and built.position < held[0]:
-                        return None
+                if live and id != built.id and built.position < (await self._hold(id) or 0):
+                    return None
             retired = await self._connection.execute(_SQL["retire"], [built.topic, built.id, built.version])
             replaced = tuple(int(row[0]) for row in await retired.fetchall())
-            promoted = await self._connection.execute(_SQL["promote"], [built.id])
-            if promoted.rowcount != 1:
-                raise CheckpointMoved(f"generation {built.id} of {built.topic} is gone")
+            await self._connection.execute(_SQL["promote"], [built.id])
         return replaced
+
+    async def _hold(self, generation: int) -> int | None:
+        """Where it is, until the end of the transaction; None when it is gone or its entries are lost."""
+        row = await (await self._connection.execute(_SQL["hold"], [generation])).fetchone()
+        return None if row is None else int(row[0])

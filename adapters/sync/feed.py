@@ -15,6 +15,8 @@ from projections.ports import EntryPage, GenerationGone, Read, Serving, Topics
 
 SendMessage = Callable[[ServerMessage], Awaitable[None]]
 _ENTRY_OVERHEAD_BYTES = 160
+_FRAME_OVERHEAD_BYTES = 320
+"""What is around the values, at most: names, cursors, positions."""
 
 
 class Feed:
@@ -138,11 +140,11 @@ class Feed:
 
 def _cuts(entries: tuple[Read, ...]) -> list[int]:
     """Where to cut a page into frames of at most `SOCKET_QUEUE_BYTES_MAX`; the last cut is the page's end."""
-    cuts, size = [], 0
+    cuts, start, size = [], 0, _FRAME_OVERHEAD_BYTES
     for index, read in enumerate(entries):
         bytes_ = len(read.value or b"") + len(read.key) + _ENTRY_OVERHEAD_BYTES
-        if size and size + bytes_ > SOCKET_QUEUE_BYTES_MAX:
+        if index > start and size + bytes_ > SOCKET_QUEUE_BYTES_MAX:
             cuts.append(index)
-            size = 0
+            start, size = index, _FRAME_OVERHEAD_BYTES
         size += bytes_
     return [*cuts, len(entries)]

@@ -164,7 +164,6 @@ def test_its_processes_make_a_hub_that_outlives_kill_9(stack: Stack, tmp_path: P
 
     stack.kill("projector")
     assert stack.stele("ingest", str(tmp_path / "after.jsonl"), "--space", "room")[0]["recorded"] == _LINES
-    assert _texts(stack) == before
     stack.start("projector")
     until(lambda: _texts(stack) == before + after)
 

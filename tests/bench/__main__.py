@@ -1,22 +1,22 @@
 """`python -m tests.bench`: how fast this is, against baselines measured in the same run."""
 
-import asyncio
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from tests.bench.machine import describe
 from tests.bench.report import Outcome, Run, as_json, markdown, table
-from tests.bench.row import ROWS, Bench, Row
-from tests.bench.rows import __name__ as _registered  # noqa: F401  importing the rows registers them
+from tests.bench.row import Bench, Row
+from tests.bench.rows import ROWS
 from tests.bench.scale import FULL, QUICK, USUAL, Scale
 
 _PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -24,7 +24,9 @@ _errors = Console(stderr=True)
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=f"One of: {', '.join(ROWS)}. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ROW", help=f"One of: {', '.join(ROWS)}. Repeatable.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds in all: does every row run?")] = False,
     full: Annotated[bool, typer.Option("--full", help="A log of a million events, longer samples.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output instead of tables.")] = False,
@@ -57,11 +59,15 @@ async def _measure(server: str, scale: Scale, rows: list[Row]) -> Run:
     with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as progress:
         task = progress.add_task("", total=len(rows))
         for row in rows:
-            bench = Bench(server, scale, lambda what, row=row: progress.update(task, description=f"{row.name}: {what}"))  # type: ignore[misc]
+            bench = Bench(server, scale, partial(_say, progress, task, row.name))
             outcomes.append(Outcome(row, await row.run(bench)))
             progress.advance(task)
     command = "python -m tests.bench" + (f" --{scale.name}" if scale is not USUAL else "")
     return Run(command, scale.name, scale.repeats, datetime.now(UTC).date(), machine, outcomes)
+
+
+def _say(progress: Progress, task: TaskID, row: str, what: str) -> None:
+    progress.update(task, description=f"{row}: {what}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fills the log quickly, by COPY, with events that a seed decides. For reading and rebuilding, not for measuring writes."""
+"""Fills the log by COPY with events that a seed decides: for measuring reads and rebuilds, not writes."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from tests.bench.ours import AGENT, SPACE
 SEED = 20_261_121
 _ROWS_PER_WRITE = 2_000
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-_WORDS = (
+_WORDS = (  # noqa: SIM905  a sentence reads better than a list
     "the remote control has a wooden case and a single button for the volume because people lose the others and "
     "then nobody finds the manual either so we said on friday that marketing writes one page and sends it around"
 ).split()

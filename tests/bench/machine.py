@@ -24,7 +24,7 @@ def describe(server: str) -> dict[str, str]:
     return {
         "machine": f"{_processor()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "Postgres": f"{postgres}, embedded, Unix socket; " + ", ".join(f"{key}={value}" for key, value in found.items()),
+        "Postgres": ", ".join([f"{postgres}, embedded, Unix socket", *(f"{key}={found[key]}" for key in found)]),
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES) + f" (psycopg: {psycopg.pq.__impl__})",
         "peers": f"emmett-postgresql {emmett.version()} on node {_node()}",
         "load before": "{:.1f} {:.1f} {:.1f} (1, 5, 15 min)".format(*os.getloadavg()),

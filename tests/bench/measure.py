@@ -75,33 +75,31 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 class Window:
-    """Counts the calls that end between the warm-up and the end, and keeps their latencies."""
+    """Counts the calls that end between the warm-up and the end, and keeps their latencies.
+
+    Where not a single one does, the first to end afterwards is counted, and the window is as long as it took.
+    """
 
     def __init__(self, warm_seconds: float, seconds: float) -> None:
-        self.opens = time.perf_counter() + warm_seconds
-        self.closes = self.opens + seconds
-        self._seconds = seconds
+        self._opens = time.perf_counter() + warm_seconds
+        self._closes = self._opens + seconds
         self._latencies: list[float] = []
 
     def ended(self, began: float) -> bool:
         """Note a call that began then and ends now. True when it is time to stop."""
         now = time.perf_counter()
-        if self.opens <= now < self.closes:
+        if now >= self._opens and (now < self._closes or not self._latencies):
             self._latencies.append(now - began)
-        return now >= self.closes
+            self._closes = max(self._closes, now)
+        return now >= self._closes
 
     def sample(self) -> Sample:
         ordered = sorted(self._latencies)
-        if not ordered:
-            return Sample(0.0)
-        return Sample(
-            len(ordered) / self._seconds, 1_000 * percentile(ordered, 0.5), 1_000 * percentile(ordered, 0.99)
-        )
+        rate = len(ordered) / (self._closes - self._opens)
+        return Sample(rate, 1_000 * percentile(ordered, 0.5), 1_000 * percentile(ordered, 0.99))
 
 
-async def callers(
-    count: int, warm_seconds: float, seconds: float, call: Callable[[int], Awaitable[object]]
-) -> Sample:
+async def callers(count: int, warm_seconds: float, seconds: float, call: Callable[[int], Awaitable[object]]) -> Sample:
     """A closed loop: `count` tasks that each call again as soon as they have their answer."""
     window = Window(warm_seconds, seconds)
 
@@ -136,7 +134,8 @@ async def threads(count: int, warm_seconds: float, seconds: float, call: Callabl
     running = [threading.Thread(target=one, args=[number]) for number in range(count)]
     for thread in running:
         thread.start()
-    await asyncio.to_thread(lambda: [thread.join() for thread in running])
+    for thread in running:
+        await asyncio.to_thread(thread.join)
     if failures:
         raise failures[0]
     return window.sample()
@@ -151,3 +150,12 @@ async def one_by_one(calls: int, call: Callable[[], Awaitable[object]]) -> Sampl
         latencies.append(time.perf_counter() - began)
     ordered = sorted(latencies)
     return Sample(1_000 * percentile(ordered, 0.5), 1_000 * percentile(ordered, 0.5), 1_000 * percentile(ordered, 0.99))
+
+
+def awaitable(call: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    """For what blocks, where nothing else runs meanwhile."""
+
+    async def called() -> object:
+        return call()
+
+    return called

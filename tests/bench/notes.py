@@ -20,7 +20,9 @@ class NoteTaken(Event, frozen=True):
 
 
 class TakeNote(Command, frozen=True):
-    note_id: UUID
+    """Without a `note_id` it is a new note, as with a transcript chunk that its sender did not name."""
+
+    note_id: UUID | None
     space_id: UUID
     speaker: str
     text: str
@@ -42,7 +44,7 @@ class Note(Aggregate):
 
 @handles(TakeNote)
 async def take_note(command: TakeNote, work: Work) -> dict[str, Any]:
-    note = Note(command.note_id)
+    note = Note(command.note_id or work.new_id())
     await work.load(note)
     note.take(command.space_id, command.speaker, command.text)
     return {"note_id": note.id}

@@ -13,10 +13,10 @@ from tests.bench.row import Line, Row, Target
 
 _HEAD = """# Benchmarks
 
-Written by `make bench` (`python -m tests.bench`); not edited by hand. Every baseline was measured in the same run, on the
-same Postgres, in turn with ours (A B A B …). A figure is the median of {repeats} samples, with the lowest and the highest
-of them in brackets; *ratio* is ours ÷ baseline, so for rates more is better and for times less. Client and Postgres share
-the machine's CPUs.
+Written by `make bench` (`python -m tests.bench`); not edited by hand. Every baseline was measured in the same run,
+on the same Postgres, in turn with ours (A B A B …). A figure is the median of {repeats} samples, with the lowest and
+the highest of them in brackets; *ratio* is ours ÷ baseline, so for rates more is better and for times less. Client
+and Postgres share the machine's CPUs.
 
 """
 _COLUMNS = ("work", "ours", "baseline", "ratio", "target")
@@ -76,7 +76,8 @@ def as_json(run: Run) -> bytes:
 
 def cells(line: Line) -> Sequence[str]:
     ratio = "" if line.ratio is None else f"{line.ratio:.3g}"
-    baseline = line.baseline + (f": {shown(line.theirs)}" if line.theirs else f": {line.missing}" if line.missing else "")
+    theirs = shown(line.theirs) if line.theirs is not None else line.missing
+    baseline = f"{line.baseline}: {theirs}" if theirs else line.baseline
     return line.work, shown(line.ours), baseline, ratio, _target(line.target, line.met)
 
 

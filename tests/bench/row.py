@@ -69,14 +69,20 @@ class Bench:
                 await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
     async def compare(self, what: str, *cases: Case) -> dict[str, Figure]:
-        """Sample the cases in turn. Each sample begins just after a checkpoint, so that none has one of its own."""
+        """Sample the cases in turn, as often as the scale says."""
 
         async def before(case: str, repeat: int) -> None:
             self._say(f"{what}: {case} ({repeat}/{self.scale.repeats})")
-            async with await AsyncConnection.connect(self.server, autocommit=True) as connection:
-                await connection.execute("CHECKPOINT")
+            if self.scale.checkpoints:
+                async with await AsyncConnection.connect(self.server, autocommit=True) as connection:
+                    await connection.execute("CHECKPOINT")
 
         return await interleave(cases, self.scale.repeats, before)
+
+    async def against(self, work: str, own: Case, other: Case | None, name: str, missing: str = "") -> Line:
+        """One line: our case and one other, which may be missing."""
+        figures = await self.compare(work, *([own] if other is None else [own, other]))
+        return Line(work, figures[own.name], name, figures.get(other.name) if other else None, missing=missing)
 
 
 class Row(Struct, frozen=True):
@@ -87,21 +93,9 @@ class Row(Struct, frozen=True):
     run: Callable[[Bench], Awaitable[list[Line]]]
 
 
-ROWS: dict[str, Row] = {}
-
-
-def row(
-    name: str, title: str, note: str
-) -> Callable[[Callable[[Bench], Awaitable[list[Line]]]], Callable[[Bench], Awaitable[list[Line]]]]:
-    """Register a row under its name; the table shows rows in the order of their registration."""
-
-    def register(run: Callable[[Bench], Awaitable[list[Line]]]) -> Callable[[Bench], Awaitable[list[Line]]]:
-        if name in ROWS:
-            raise ValueError(f"row {name} is there twice")
-        ROWS[name] = Row(name, title, " ".join(note.split()), run)
-        return run
-
-    return register
+def row(name: str, title: str, note: str) -> Callable[[Callable[[Bench], Awaitable[list[Line]]]], Row]:
+    """Make a row of the function that measures it. `rows/__init__.py` lists them."""
+    return lambda run: Row(name, title, " ".join(note.split()), run)
 
 
 async def run_sql(conninfo: str, text: str) -> None:
@@ -116,3 +110,8 @@ def settings(server: str, *names: str) -> dict[str, Any]:
         return {
             name: (connection.execute("SELECT current_setting(%s)", [name]).fetchone() or [""])[0] for name in names
         }
+
+
+def grouped(number: int) -> str:
+    """A number for people: thousands apart."""
+    return f"{number:_}".replace("_", " ")

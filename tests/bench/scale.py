@@ -23,6 +23,8 @@ class Scale(Struct, frozen=True):
     """Events of the log that projections are rebuilt from."""
     events_peer: int
     """Events for a peer that would take minutes for all of them."""
+    checkpoints: bool
+    """Every sample begins just after a checkpoint, so that none has one of its own."""
     peers_outside_python: bool
 
 
@@ -38,6 +40,7 @@ QUICK = Scale(
     streams=50,
     events=1_000,
     events_peer=50,
+    checkpoints=False,
     peers_outside_python=False,
 )
 USUAL = Scale(
@@ -52,6 +55,7 @@ USUAL = Scale(
     streams=20_000,
     events=200_000,
     events_peer=3_000,
+    checkpoints=True,
     peers_outside_python=True,
 )
 FULL = Scale(
@@ -66,5 +70,6 @@ FULL = Scale(
     streams=20_000,
     events=1_000_000,
     events_peer=10_000,
+    checkpoints=True,
     peers_outside_python=True,
 )

@@ -71,6 +71,15 @@ class BuildingContract:
             await store.take_over(gone)
         assert await store.live("notes") == live
 
+    async def test_a_generation_that_somebody_else_has_advanced_takes_nothing_over(self, store: Store) -> None:
+        live = await store.open("notes", 1)
+        stale = await store.create_aside("notes", 1)
+        current = await _at(store, stale, 5)
+        with pytest.raises(CheckpointMoved):
+            await store.take_over(stale)
+        assert await store.live("notes") == live
+        assert await store.take_over(current) == (live.id,)
+
     async def test_taking_over_replaces_older_versions_that_were_never_finished(self, store: Store) -> None:
         one, two, three = [await store.open("notes", version) for version in (1, 2, 3)]
         replaced = await store.take_over(three)

@@ -40,6 +40,17 @@ class TestPostgresOnly(PostgresEntries):
         assert (again.id, again.position, again.live) == (before.id, 0, True)
         assert await store.load(again.id, [(AGENT, "k")]) == []
 
+    async def test_I1_a_generation_whose_entries_are_lost_takes_nothing_over(
+        self, store: PostgresEntryStore, second: PostgresEntryStore, connections: list[Connection]
+    ) -> None:
+        await store.open("notes", 1)
+        built = await second.save(await second.create_aside("notes", 1), [entry("k", 5)], 5)
+        await connections[1].execute("TRUNCATE stele.entries")
+        again = await store.save(await store.open("notes", 1), [entry("k", 5)], 5)
+        with pytest.raises(CheckpointMoved):
+            await second.take_over(built)
+        assert await store.live("notes") == again
+
     async def test_readers_go_on_while_a_generation_is_made_beside_an_open_snapshot(
         self, store: PostgresEntryStore, topics: Topics, snapshot: Connection
     ) -> None:
@@ -104,7 +115,7 @@ class TestPostgresOnly(PostgresEntries):
         before = await (await connections[0].execute("SHOW statement_timeout")).fetchone()
         await store.drop((await store.create_aside("notes", 1)).id)
         assert await (await connections[0].execute("SHOW statement_timeout")).fetchone() == before
-        held = await connections[0].execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 0")
+        held = await connections[0].execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1")
         assert held.rowcount == 0
 
     async def test_a_new_build_is_never_seen_unclaimed(

@@ -9,9 +9,13 @@ class CommandFailed(Exception):
     """One line that says what was wrong and what to do; exit status 2."""
 
 
+_LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
+"""What some readers take for the end of a line; JSON leaves it to us to escape them."""
+
+
 def print_json(value: Any) -> None:
     """One JSON value, one line, for programs."""
-    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")), flush=True)
+    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_LINE_ENDS), flush=True)
 
 
 def one_line(text: str, width: int = 100) -> str:

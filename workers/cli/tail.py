@@ -37,6 +37,8 @@ def run(hub: Hub, topic: str, space: str | None, after: str | None, until_head: 
                 raise CommandFailed(
                     f"the hub closed the connection: {closed.rcvd.reason if closed.rcvd else code}"
                 ) from closed
+        except BrokenPipeError:
+            raise  # who reads us has gone, not the hub: a broken socket is a ConnectionClosed
         except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
             if time.monotonic() - max(heard_at, follower.heard_at) > _AWAY_SECONDS_MAX:
                 raise CommandFailed(f"the hub at {hub.url} cannot be reached: {error}") from error

@@ -1,4 +1,4 @@
-"""The note and its projection as users of the `eventsourcing` library write them. Imported only where it is installed."""
+"""The note and its projection as users of the `eventsourcing` library write them. Needs it to be installed."""
 
 from importlib import import_module
 from typing import Any

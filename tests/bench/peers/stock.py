@@ -5,11 +5,13 @@
 
 import importlib.util
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.bench.notes import SPEAKER, TEXT
@@ -17,7 +19,9 @@ from tests.bench.ours import SPACE
 
 NAME = "eventsourcing"
 MISSING = "" if importlib.util.find_spec(NAME) is not None else "the package eventsourcing is not installed"
-_SAVED_AT_ONCE = 100
+_EVENTS_SAVED_AT_ONCE = 100
+"""With thousands in one save its recorder stands still for good: both ends of the connection wait to send."""
+_PROJECT_SECONDS_MAX = 300.0
 
 
 class Stock:
@@ -41,19 +45,58 @@ class Stock:
         note.amend(SPACE, SPEAKER, TEXT)
         self.application.save(note)
 
+    def bytes_of_one(self) -> bytes:
+        """A new note and the bytes of its event, through the library's mapper."""
+        (event,) = self.take().collect_events()
+        return bytes(self.application.mapper.to_stored_event(event).state)
+
+    def read_page(self, start: int, limit: int) -> int:
+        """A page of the whole log, from `start` on, and how many events it had."""
+        return len(self.application.recorder.select_notifications(start, limit))
+
+    def read_page_decoded(self, start: int, limit: int) -> int:
+        found = self.application.recorder.select_notifications(start, limit)
+        return len([self.application.mapper.to_domain_event(notification) for notification in found])
+
+    def load(self, stream: UUID) -> int:
+        return int(self.application.repository.get(stream).version)
+
     def fill(self, streams: int, each: int) -> Sequence[UUID]:
         """Make streams of `each` events; `save_existing` takes them one after the other."""
-        notes = []
+        names = []
+        waiting: list[Any] = []
         for _ in range(streams):
             note = self.take()
-            for _ in range(each - 1):
+            names.append(note.id)
+            for version in range(2, each + 1):
                 note.amend(SPACE, SPEAKER, TEXT)
-            notes.append(note)
-        names = [note.id for note in notes]
-        for start in range(0, streams, _SAVED_AT_ONCE):
-            self.application.save(*notes[start : start + _SAVED_AT_ONCE])
+                if version % _EVENTS_SAVED_AT_ONCE == 0:
+                    self.application.save(note)
+            waiting.append(note)
+            if len(waiting) * each >= _EVENTS_SAVED_AT_ONCE:
+                self.application.save(*waiting)
+                waiting.clear()
+        self.application.save(*waiting)
         self._streams = itertools.cycle(names)
         return names
+
+
+def project(conninfo: str, events: int) -> float:
+    """Seconds for the library's projection runner to bring a table up to date with so many events, from nothing."""
+    from tests.bench.peers import library  # only where the package is installed
+
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("DROP TABLE IF EXISTS notes, notes_tracking")
+    began = time.perf_counter()
+    runner = library.ProjectionRunner(
+        application_class=library.Notes,
+        projection_class=library.NotesProjection,
+        view_class=library.NotesView,
+        env=environment(conninfo),
+    )
+    with runner:
+        runner.wait(events, timeout=_PROJECT_SECONDS_MAX)
+    return time.perf_counter() - began
 
 
 def environment(conninfo: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ _EVENTS_A_STREAM = 3
 @row(
     "lone",
     "One command alone",
-    """The median time of one command after the other, nothing else going on, against one INSERT and its COMMIT of the
-    same row on one connection.""",
+    """The median time of one command after the other, nothing else going on, against one INSERT and its COMMIT of
+    the same row on one connection.""",
 )
 async def lone(bench: Bench) -> list[Line]:
     calls = bench.scale.calls

@@ -88,7 +88,8 @@ class CommandServer:
         except Exception as error:  # the worker hears nothing, waits, and sends it again
             _log.exception("command_failed", worker=worker, error=str(error))
             return
-        await message.respond(msgspec.json.encode(reply))
+        if message.reply:
+            await message.respond(msgspec.json.encode(reply))
 
     async def _execute(self, worker: str, data: bytes) -> Accepted:
         try:
@@ -97,7 +98,7 @@ class CommandServer:
             if request.command not in kinds:
                 raise Refusal("forbidden", f"a {worker} may send {sorted(kinds)}, not {request.command!r}")
             command = msgspec.json.decode(request.data, type=kinds[request.command])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Refusal("invalid_command", str(error)) from error
         fingerprint = canonical.sha256_hex(request.command.encode() + bytes(request.data)).encode()
         context = Context(

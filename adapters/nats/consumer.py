@@ -101,7 +101,7 @@ class Consumer:
         try:
             event = cloudevents.decode(message.data)
             event.payload  # noqa: B018  an event that this release cannot read shows here
-        except (msgspec.DecodeError, UnknownEvent, ValueError) as error:
+        except (msgspec.DecodeError, UnknownEvent, ValueError, RecursionError) as error:
             await self._set_aside(message, error)
             return
         try:

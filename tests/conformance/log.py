@@ -18,6 +18,7 @@ from tests.conformance.log_events import (
     command,
     everything,
     happened,
+    read_along,
     stream,
 )
 
@@ -44,12 +45,7 @@ class LogContract:
 
     async def test_I3_a_reader_never_finds_something_behind_itself(self, log: Log) -> None:
         writing = asyncio.gather(*(append_several(log, 10) for _ in range(20)))
-        seen: list[int] = []
-        while len(seen) < 200:
-            seen += [event.position for event in await log.read(len(seen), 50)]
-            assert seen == list(range(1, len(seen) + 1))
-            await asyncio.sleep(0)
-        await writing
+        assert len(await read_along(log, writing)) == 200
 
     async def test_I3_one_commands_events_stand_together(self, log: Log) -> None:
         requests = [command(*(happened(uuid4(), label=str(number)) for _ in range(4))) for number in range(25)]

@@ -53,6 +53,20 @@ async def everything(log: Log) -> list[Recorded]:
     return await log.read(0, 10_000)
 
 
+async def read_along(log: Log, writing: asyncio.Future[list[None]]) -> list[int]:
+    """Positions as a reader finds them, page after page, until the writers are done and nothing is left."""
+    seen: list[int] = []
+    while True:
+        done = writing.done()
+        page = await log.read(len(seen), 50)
+        seen += [event.position for event in page]
+        assert seen == list(range(1, len(seen) + 1))
+        if done and not page:
+            await writing
+            return seen
+        await asyncio.sleep(0)
+
+
 async def append_several(log: Log, count: int) -> None:
     for _ in range(count):
         await log.append(command(happened(uuid4())))

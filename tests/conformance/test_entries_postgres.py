@@ -103,11 +103,21 @@ class TestPostgresOnly(PostgresEntries):
         assert await listed(topics, half_dropped) is None
 
     async def test_two_generations_are_dropped_at_once(
-        self, store: PostgresEntryStore, second: PostgresEntryStore, topics: Topics
+        self,
+        store: PostgresEntryStore,
+        second: PostgresEntryStore,
+        topics: Topics,
+        connections: list[Connection],
+        snapshot: Connection,
     ) -> None:
         one, two = await store.create_aside("notes", 1), await second.create_aside("tasks", 1)
-        await asyncio.wait_for(asyncio.gather(store.drop(one.id), second.drop(two.id)), 5)
-        assert await topics.list() == []
+        first = asyncio.create_task(store.drop(one.id))
+        await until_it_waits(snapshot, connections[0])
+        then = asyncio.create_task(second.drop(two.id))
+        await until_it_waits(snapshot, connections[1])
+        await snapshot.rollback()
+        await asyncio.wait_for(asyncio.gather(first, then), 5)
+        assert (await listed(topics, one), await listed(topics, two)) == (None, None)
 
     async def test_a_drop_leaves_the_connection_as_it_was(
         self, store: PostgresEntryStore, connections: list[Connection]

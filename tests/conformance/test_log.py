@@ -20,7 +20,16 @@ from domain.limits import APPEND_QUEUE_COMMANDS_MAX
 from domain.ports import Appended, Conflict, Log, Repeated, Transaction, Verdict
 from domain.refusals import Refusal
 from tests.conformance.log import LogContract
-from tests.conformance.log_events import AGENT, append_several, at_once, command, everything, happened, stream
+from tests.conformance.log_events import (
+    AGENT,
+    append_several,
+    at_once,
+    command,
+    everything,
+    happened,
+    read_along,
+    stream,
+)
 
 
 class _Clock:
@@ -56,14 +65,10 @@ class TestPostgresLog(LogContract):
             yield PostgresLog(reading, appender)
 
     async def test_I3_several_processes_write_one_order(self, log: Log, database: str) -> None:
-        seen: list[int] = []
         async with Appender(database) as second, Appender(database) as third:
             logs = [log, _writer(second), _writer(third)]
             writing = asyncio.gather(*(append_several(logs[n % 3], 8) for n in range(30)))
-            while len(seen) < 240:
-                seen += [event.position for event in await log.read(len(seen), 1_000)]
-                assert seen == list(range(1, len(seen) + 1))
-            await writing
+            assert len(await read_along(log, writing)) == 240
 
     async def test_I11_commits_wait_for_the_disk(self, log: Log, database: str) -> None:
         async with await connect(database, "test") as connection:

@@ -129,7 +129,8 @@ async def test_what_is_no_event_is_set_aside_at_once(stack: Stack) -> None:
         seen[_text(event)] += 1
 
     await _publish(stack, "before")
-    for data in (b"", b"x", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"specversion":"1.0"}'):
+    deep = b'{"data":' + b"[" * 100_000
+    for data in (b"", b"x", b"{}", b"[]", b"\xff", b"[" * 100_000, deep, b'{"specversion":"1.0"}'):
         await stack.client.jetstream().publish(event_subject(AGENT, SPOKEN), data)
     async with _consuming(stack, handle):
         await _until(seen, {"before": 1})

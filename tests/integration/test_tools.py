@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from adapters.nats import commands
 from adapters.nats.commands import CommandClient, CommandServer
+from adapters.nats.connect import command_subject
 from adapters.nats.consumer import Redeliver
 from adapters.tools.note import NoteTool
 from domain.actions import (
@@ -104,6 +105,15 @@ async def test_I7_a_worker_may_only_do_its_own_work(stack: Stack, worker: str, c
         await _send(CommandClient(stack.client, worker), command)
     assert refused.value.code == "forbidden"
     assert await stack.log.head() == head
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"data":' + b"[" * 100_000])
+async def test_what_is_no_command_is_refused_and_the_runtime_goes_on(stack: Stack, data: bytes) -> None:
+    for worker in commands.ALLOWED:
+        answer = await stack.client.request(command_subject(worker), data, timeout=5.0)
+        assert b'"refusal_code":"invalid_command"' in answer.data
+        await stack.client.publish(command_subject(worker), data)  # nobody waits for an answer
+    assert await stack.propose("note", {"text": "x"})
 
 
 async def test_I7_only_an_approved_action_is_started(stack: Stack) -> None:

@@ -118,10 +118,7 @@ async def follow(engine: Engine, store: SteppedStore, projection: AnyProjection,
 async def rebuild(engine: Engine, store: SteppedStore, projection: AnyProjection, limit: Callable[[], int]) -> None:
     """As workers/build.py: fold beside the live generation, take over once it is caught up with, drop that one."""
     generation = await store.create_aside(projection.topic, projection.version)
-    while True:
-        before = generation.position
+    while (replaced := await store.take_over(generation)) is None:
         generation = await engine.advance(projection, generation, limit=limit())
-        if generation.position == before and (replaced := await store.take_over(generation)) is not None:
-            for old in replaced:
-                await store.drop(old)
-            return
+    for old in replaced:
+        await store.drop(old)

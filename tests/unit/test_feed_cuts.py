@@ -67,7 +67,7 @@ def test_an_empty_page_is_one_empty_frame() -> None:
     assert _cuts(()) == [0]
 
 
-HALF, THIRD = SOCKET_QUEUE_BYTES_MAX // 2, SOCKET_QUEUE_BYTES_MAX // 3
+HALF, THIRD, HUNDREDTH = (SOCKET_QUEUE_BYTES_MAX // parts for parts in (2, 3, 100))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ HALF, THIRD = SOCKET_QUEUE_BYTES_MAX // 2, SOCKET_QUEUE_BYTES_MAX // 3
         [10_000] * 100,
         *([HALF - spare] * 3 for spare in range(0, 400, 10)),
         *([THIRD - spare] * 4 for spare in range(0, 400, 10)),
+        *([HUNDREDTH - spare] * 100 for spare in range(0, 400, 10)),
         [2] * 99 + [SOCKET_QUEUE_BYTES_MAX - 300],
     ],
     ids=lambda sizes: f"{len(sizes)} of {sizes[-1]}",

@@ -1,8 +1,9 @@
 """Whatever a client sends and whatever happens, in any order: a session stays within its states and ends once."""
 
-from hypothesis import settings
+from collections.abc import Callable
+
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from adapters.sync.messages import PROTOCOL, Heartbeat, Hello, MustRefetch, Subscribe, Unsubscribe
 from adapters.sync.protocol import Authenticate, Close, Code, Effect, Open, Session, State, Stop
@@ -10,14 +11,13 @@ from domain.agents import Principal
 from domain.limits import SUBSCRIPTIONS_PER_SOCKET_MAX
 from tests.unit.world import AGENT
 
-IDS = st.integers(0, 3)
+PRINCIPAL = Principal(AGENT, AGENT, ("owner",))
 
 
-class AnySession(RuleBasedStateMachine):
-    """A gateway that does what it is told: it answers a token when it was asked, and feeds what was opened."""
+class Gateway:
+    """Does what it is told: it answers a token when it was asked, and feeds what was opened, until it was stopped."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.now = 0.0
         self.session = Session(self.now)
         self.asked = False
@@ -37,61 +37,80 @@ class AnySession(RuleBasedStateMachine):
                     self.feeding.remove(id)
                 case Close():
                     self.closes += 1
+        assert self.feeding == self.session.subscriptions
+        assert len(self.feeding) <= SUBSCRIPTIONS_PER_SOCKET_MAX
+        assert self.closes == (self.session.state is State.CLOSED)
+        assert not self.feeding or (self.session.state is State.READY and self.session.principal == PRINCIPAL)
 
-    @rule(protocol=st.sampled_from([PROTOCOL, PROTOCOL, PROTOCOL, "stele.sync.v9"]))
-    def hello(self, protocol: str) -> None:
-        self.act(self.session.receive(Hello(protocol, "token"), self.now))
+    def answer(self, good: bool) -> None:
+        if self.asked:
+            self.asked = False
+            self.act(self.session.authenticated(PRINCIPAL, "1f2e3d4c") if good else self.session.refused("no"))
 
-    @precondition(lambda self: self.asked)
-    @rule(valid=st.sampled_from([True, True, True, False]))
-    def answer_the_token(self, valid: bool) -> None:
-        self.asked = False
-        principal = Principal(AGENT, AGENT, ("owner",))
-        self.act(self.session.authenticated(principal, "1f2e3d4c") if valid else self.session.refused("no"))
-
-    @rule(id=IDS)
-    def subscribe(self, id: int) -> None:
-        self.act(self.session.receive(Subscribe(id, "notes"), self.now))
-
-    @rule(id=IDS)
-    def unsubscribe(self, id: int) -> None:
-        self.act(self.session.receive(Unsubscribe(id), self.now))
-
-    @rule()
-    def heartbeat(self) -> None:
-        self.act(self.session.receive(Heartbeat(), self.now))
-
-    @rule()
-    def something_that_is_no_message(self) -> None:
-        self.act(self.session.malformed("what?"))
-
-    @rule(id=IDS)
-    def a_feed_ends(self, id: int) -> None:
-        self.act(self.session.ended(id, MustRefetch(id, "notes", "stale", "because")))
-
-    @rule(seconds=st.floats(0, 40))
-    def time_passes(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         self.now += seconds
         self.act(self.session.tick(self.now, ()))
 
-    @rule(code=st.sampled_from(Code))
-    def the_gateway_closes(self, code: Code) -> None:
-        self.act(self.session.close(code, "because"))
 
-    @invariant()
-    def what_is_fed_is_what_is_subscribed(self) -> None:
-        assert self.feeding == self.session.subscriptions
-        assert len(self.feeding) <= SUBSCRIPTIONS_PER_SOCKET_MAX
-
-    @invariant()
-    def it_is_closed_once(self) -> None:
-        assert self.closes == (self.session.state is State.CLOSED)
-
-    @invariant()
-    def only_who_is_known_is_served(self) -> None:
-        assert self.session.state is not State.READY or self.session.principal is not None
-        assert not self.feeding or self.session.state is State.READY
+Happening = Callable[[Gateway], None]
+IDS = st.integers(0, 3)
 
 
-TestAnySession = AnySession.TestCase
-TestAnySession.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+def subscribe(id: int) -> Happening:
+    return lambda gateway: gateway.act(gateway.session.receive(Subscribe(id, "notes"), gateway.now))
+
+
+def unsubscribe(id: int) -> Happening:
+    return lambda gateway: gateway.act(gateway.session.receive(Unsubscribe(id), gateway.now))
+
+
+def feed_ends(id: int) -> Happening:
+    refetch = MustRefetch(id, "notes", "stale", "because")
+    return lambda gateway: gateway.act(gateway.session.ended(id, refetch))
+
+
+def wait(seconds: float) -> Happening:
+    return lambda gateway: gateway.wait(seconds)
+
+
+def hello(protocol: str) -> Happening:
+    return lambda gateway: gateway.act(gateway.session.receive(Hello(protocol, "token"), gateway.now))
+
+
+def answer(good: bool) -> Happening:
+    return lambda gateway: gateway.answer(good)
+
+
+def close(code: Code) -> Happening:
+    return lambda gateway: gateway.act(gateway.session.close(code, "because"))
+
+
+def beat(gateway: Gateway) -> None:
+    gateway.act(gateway.session.receive(Heartbeat(), gateway.now))
+
+
+def no_message(gateway: Gateway) -> None:
+    gateway.act(gateway.session.malformed("what?"))
+
+
+SERVED = st.one_of(
+    IDS.map(subscribe), IDS.map(unsubscribe), IDS.map(feed_ends), st.floats(0, 20).map(wait), st.just(beat)
+)
+ANYTHING = st.one_of(
+    SERVED,
+    st.just(no_message),
+    st.sampled_from([PROTOCOL, "stele.sync.v9"]).map(hello),
+    st.booleans().map(answer),
+    st.floats(0, 100).map(wait),
+    st.sampled_from(Code).map(close),
+)
+BEGINNINGS = st.sampled_from([[], [hello(PROTOCOL)], [hello(PROTOCOL), answer(True)], [hello(PROTOCOL), answer(True)]])
+
+
+@given(BEGINNINGS, st.lists(SERVED, max_size=25), st.lists(ANYTHING, max_size=15))
+def test_no_order_of_events_leads_out_of_the_states(
+    beginning: list[Happening], served: list[Happening], anything: list[Happening]
+) -> None:
+    gateway = Gateway()
+    for happening in (*beginning, *served, *anything):
+        happening(gateway)

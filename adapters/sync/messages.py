@@ -71,7 +71,8 @@ class EntryOut(Struct, frozen=True, omit_defaults=True):
 
 class Batch(_Message, frozen=True, tag="batch"):
     """Having applied it, the client has everything up to `cursor`. `caught_up`: it has passed the head that the log had
-    when it subscribed, and there was no more just now."""
+    when it subscribed, and there was no more just now.
+    """
 
     id: int
     topic: str

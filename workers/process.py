@@ -17,6 +17,7 @@ from workers.settings import NotConfigured
 LIFELINE = "STELE_LIFELINE_FD"
 """A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
 _LIFELINE_GRACE_SECONDS = 5.0
+_CANCEL_AGAIN_SECONDS = 1.0
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
@@ -73,8 +74,11 @@ async def run_until(stop: asyncio.Event, *forever: Awaitable[None]) -> None:
         for task in done - {waiter}:
             task.result()
     finally:
-        for task in (waiter, *tasks):
-            task.cancel()
+        left = {waiter, *tasks}
+        while left:  # a cancellation can get lost on its way (asyncio.wait_for before Python 3.12): say it again
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
         await asyncio.gather(waiter, *tasks, return_exceptions=True)
 
 

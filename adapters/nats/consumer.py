@@ -56,8 +56,7 @@ class Consumer:
                     _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
                     await asyncio.sleep(1.0)
         finally:
-            if working:
-                await asyncio.wait(working, timeout=_FINISH_SECONDS_MAX)
+            await _finish(working)
 
     async def _consume(self, working: "set[asyncio.Task[None]]") -> None:
         subscription = await self._subscribe()
@@ -129,3 +128,12 @@ class Consumer:
             deliveries=message.metadata.num_delivered,
         )
         await message.term()
+
+
+async def _finish(working: "set[asyncio.Task[None]]") -> None:
+    """Wait for what is being worked on; a cancellation that is said again does not make it shorter."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + _FINISH_SECONDS_MAX
+    while working and now() < deadline:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(working, timeout=deadline - now())

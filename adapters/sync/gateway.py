@@ -92,7 +92,7 @@ class _Connection:
         frame = await self._socket.receive()
         if frame["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(frame.get("code", 1005))
-        data: str | bytes = frame.get("text") or frame.get("bytes") or b""
+        data: bytes = (frame.get("text") or "").encode() or frame.get("bytes") or b""
         if len(data) > SYNC_MESSAGE_BYTES_MAX:
             return self._session.close(Code.MESSAGE_TOO_LARGE, f"a message has at most {SYNC_MESSAGE_BYTES_MAX} bytes")
         try:

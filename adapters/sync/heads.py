@@ -42,7 +42,9 @@ class Heads:
             self._bell.clear()
 
     async def _look(self, topic: str) -> None:
-        serving = await self._topics.serving(topic)
+        self._learn(topic, await self._topics.serving(topic))
+
+    def _learn(self, topic: str, serving: Serving | None) -> None:
         before = self._known.get(topic)
         if serving is None or (
             before is not None and before.generation == serving.generation and before.position == serving.position
@@ -60,6 +62,7 @@ class Heads:
         while True:
             serving = await self._topics.serving(topic)
             if serving is not None:
+                self._learn(topic, serving)  # who has asked must not be told at once that the topic moved since
                 return serving
             await self.wait(topic)
 

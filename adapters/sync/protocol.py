@@ -1,6 +1,6 @@
-"""The server's side of one connection as a state machine: messages and moments in, effects out. No I/O.
+r"""The server's side of one connection as a state machine: messages and moments in, effects out. No I/O.
 
-state \\ event   hello            authenticated  refused   subscribe/unsubscribe/heartbeat   hello is late   silence
+state \ event   hello            authenticated  refused   subscribe/unsubscribe/heartbeat   hello is late   silence
 OPENED          AUTHENTICATING   illegal        illegal   close 4000                        close 4001      -
 AUTHENTICATING  close 4000       READY          close 4003 close 4000                       close 4001      -
 READY           close 4000       illegal        illegal   served                            -               close 4002

@@ -1,7 +1,7 @@
 """How long a warm `stele up` takes to the first accepted command.
 
-`python -m tests.bench.warm_start [REPEATS]` prints medians in seconds: to the `ready` line, and to the first command that is
-on disk.
+`python -m tests.bench.warm_start [REPEATS]` prints medians in seconds: to the `ready` line, and to the first
+command that is on disk.
 """
 
 import statistics

@@ -122,6 +122,27 @@ async def test_a_slow_event_holds_up_nothing_but_itself(stack: Stack) -> None:
         await _until(seen, {f"{n}": 1 for n in range(40)} | {"slow": 1})
 
 
+async def test_who_is_stopped_finishes_what_it_is_working_on(stack: Stack) -> None:
+    seen: Counter[str] = Counter()
+    at_work = asyncio.Event()
+
+    async def handle(event: Recorded) -> None:
+        at_work.set()
+        await asyncio.sleep(0.3)
+        seen[_text(event)] += 1
+
+    await _publish(stack, "one")
+    working = asyncio.create_task(Consumer(stack.client, "test", [SPOKEN], handle).run())
+    await at_work.wait()
+    for _ in range(3):
+        working.cancel()
+        await asyncio.sleep(0.02)
+    await asyncio.gather(working, return_exceptions=True)
+    assert seen == {"one": 1}
+    info = await stack.client.jetstream().consumer_info(STREAM, "test")
+    assert (info.num_ack_pending, info.num_pending) == (0, 0)
+
+
 async def test_what_is_no_event_is_set_aside_at_once(stack: Stack) -> None:
     seen: Counter[str] = Counter()
 

@@ -157,8 +157,8 @@ class Action(Aggregate):
         self.emit(ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at))
 
     def reject(self, by: str, reason: str) -> None:
-        if len(reason) > LABEL_CHARS_MAX:
-            raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters")
+        if len(reason) > LABEL_CHARS_MAX or "\0" in reason:
+            raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters, none of them NUL")
         self.emit(ActionRejected(self.id, self._require_proposed().space_id, by, reason))
 
     def _require_proposed(self) -> ActionProposed:

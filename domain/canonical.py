@@ -44,6 +44,8 @@ def _check(value: object, depth: int) -> None:
     if depth > _DEPTH_MAX:
         raise ValueError(f"nested deeper than {_DEPTH_MAX} levels")
     match value:
+        case str() if "\0" in value:
+            raise ValueError("a NUL character is not text")
         case None | bool() | str() | UUID() | datetime():
             return
         case int():

@@ -21,15 +21,21 @@ RESULT_BYTES_MAX = 65_536
 FAILURE_CHARS_MAX = 2_000
 """What a tool says of its failure. Beyond: cut."""
 PROPOSALS_PER_PLAN_MAX = 16
-"""Actions that one plan may propose. A planner that returns more is cut, visibly, by refusal."""
+"""Actions that one plan may propose. Beyond: the plan is refused, `batch_too_large`."""
+RATIONALE_CHARS_MAX = 1_000
+"""Why a planner proposes an action, in plain words."""
 EVIDENCE_PER_ACTION_MAX = 64
 """Positions that one proposal may rest on."""
 IDEMPOTENCY_KEY_CHARS_MAX = 200
 BODY_BYTES_MAX = 8 * 1024 * 1024
 """HTTP request body. Beyond: 413 `body_too_large`, read no further."""
 
+BODY_SECONDS_MAX = 20.0
+"""A body that takes longer to arrive: 408 `body_timeout`."""
+BODIES_BYTES_MAX = 64 * 1024 * 1024
+"""Bodies that one process holds at a time, of callers whose token is good. Beyond: 503 `overloaded`."""
 REQUESTS_MAX = 512
-"""HTTP requests that one process works on at a time. Beyond: 503 `overloaded`, with Retry-After."""
+"""HTTP requests that one process works on at a time, their bodies read. Beyond: 503 `overloaded`, with Retry-After."""
 
 # --- the write path ---------------------------------------------------------------------------
 APPEND_QUEUE_COMMANDS_MAX = 8_192
@@ -73,6 +79,8 @@ SYNC_MESSAGE_BYTES_MAX = 16_384
 """One message from a client. Beyond: closed with 4009."""
 
 # --- workers ----------------------------------------------------------------------------------
+TOOLS_HUNG_MAX = 8
+"""Tools that took too long and still run. Beyond: the executor ends, and is started anew without them."""
 TOOL_SECONDS_MAX = 30.0
 """A tool that runs longer ends as a failed action, `tool_timeout`."""
 LEASE_SECONDS = 60.0

@@ -5,7 +5,13 @@ from uuid import UUID
 
 from domain import canonical, ids
 from domain.actions import Action, ActionProposed
-from domain.limits import ARGUMENTS_BYTES_MAX, EVIDENCE_PER_ACTION_MAX, LABEL_CHARS_MAX, PROPOSALS_PER_PLAN_MAX
+from domain.limits import (
+    ARGUMENTS_BYTES_MAX,
+    EVIDENCE_PER_ACTION_MAX,
+    LABEL_CHARS_MAX,
+    PROPOSALS_PER_PLAN_MAX,
+    RATIONALE_CHARS_MAX,
+)
 from domain.ports import Proposal
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
@@ -54,6 +60,8 @@ async def _speakers(command: RecordPlan, work: Work) -> dict[int, UUID]:
 def _proposed(action_id: UUID, space_id: UUID, proposal: Proposal, speakers: dict[int, UUID]) -> ActionProposed:
     if not 1 <= len(proposal.tool) <= LABEL_CHARS_MAX or not 1 <= len(proposal.title) <= LABEL_CHARS_MAX:
         raise Refusal("invalid_arguments", f"a tool's name and a title have 1 to {LABEL_CHARS_MAX} characters")
+    if len(proposal.rationale) > RATIONALE_CHARS_MAX or "\0" in proposal.rationale + proposal.title + proposal.tool:
+        raise Refusal("invalid_arguments", f"a rationale has at most {RATIONALE_CHARS_MAX} characters; NUL is no text")
     if not 1 <= len(proposal.rests_on) <= EVIDENCE_PER_ACTION_MAX:
         raise Refusal("evidence_unknown", f"a proposal rests on 1 to {EVIDENCE_PER_ACTION_MAX} positions")
     try:

@@ -8,6 +8,7 @@ from domain import ids
 from domain.aggregate import Aggregate
 from domain.events import Event, event
 from domain.limits import LABEL_CHARS_MAX, SPACE_NAME_CHARS_MAX
+from domain.ports import Log
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 
@@ -39,7 +40,7 @@ class Space(Aggregate):
                 f"a space's name has 1 to {SPACE_NAME_CHARS_MAX} of a-z, 0-9, '.', '_' and "
                 "'-', and begins and ends with a letter or a digit",
             )
-        if title is not None and not 1 <= len(title.strip()) <= LABEL_CHARS_MAX:
+        if title is not None and (not 1 <= len(title.strip()) <= LABEL_CHARS_MAX or "\0" in title):
             raise Refusal("invalid_name", f"a title has 1 to {LABEL_CHARS_MAX} characters")
         if self.exists:
             raise Refusal("space_exists", f"the space {name!r} exists already: {self.id}")
@@ -47,8 +48,8 @@ class Space(Aggregate):
 
     def require(self) -> None:
         """Raises Refusal `space_not_found` for a space that was never created."""
-        if not self.exists:
-            raise Refusal("space_not_found", f"no space {self.id} in this agent; create it first")
+        if not self.name:
+            raise Refusal("space_not_found", "no such space in this agent; create it first")
 
     def when(self, event: Event) -> None:
         match event:
@@ -64,3 +65,12 @@ async def create_space(command: CreateSpace, work: Work) -> dict[str, Any]:
     await work.load(space)
     space.create(command.name, command.title)
     return {"space_id": space.id, "name": command.name}
+
+
+async def find_space(log: Log, agent_id: UUID, reference: str) -> UUID:
+    """The id of a space that somebody names by its id or by its name. Raises Refusal `space_not_found`."""
+    space = Space(ids.space_reference(agent_id, reference))
+    for recorded in await log.read_streams(agent_id, [space.id]):
+        space.replay(recorded)
+    space.require()
+    return space.id

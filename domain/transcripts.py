@@ -63,7 +63,7 @@ class TranscriptChunk(Aggregate):
             if self.said != (person_id, spoken.text):
                 raise Refusal(
                     "chunk_differs",
-                    f"chunk {spoken.id!r} is recorded with other words or another speaker; "
+                    f"chunk {spoken.id!r} is there with other words or another speaker; "
                     "history is not rewritten: send a new id",
                 )
             return False
@@ -106,6 +106,8 @@ async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, 
         chunks.setdefault(chunk, TranscriptChunk(chunk))
         people.setdefault(person, Person(person))
         parts.append((chunk, person, spoken))
+    if space.id in people or space.id in chunks:
+        space.require()  # it is somebody or something else
     await work.load(space, *chunks.values(), *people.values())
     space.require()
     answer = []

@@ -74,32 +74,31 @@ async def _verify(conninfo: str, projection: AnyProjection) -> None:
     async with await connect(conninfo, "verify") as building, pool(conninfo, "verify", 2) as reading:
         store = PostgresEntryStore(building)
         aside = await store.create_aside(projection.topic, projection.version)
+        outcome: dict[str, Any] = {"outcome": "failed", "detail": "this version is not live yet"}
         async with await connect(conninfo, "verify snapshot") as snapshot:
             await snapshot.execute("SET idle_in_transaction_session_timeout = 0")
             await snapshot.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             async with snapshot.transaction():
                 live = await PostgresEntryStore(snapshot).live(projection.topic)
-                if live is None or live.version != projection.version:
-                    _say(topic=projection.topic, outcome="failed", detail="this version is not live yet")
-                else:
+                if live is not None and live.version == projection.version:
                     aside = await _catch_up(Engine(PostgresLog(reading), store), projection, aside, live.position)
-                    await _say_differences(snapshot, live, building, aside)
-        await store.drop(aside.id)
+                    outcome = await _differences(snapshot, live, building, aside)
+        await store.drop(aside.id)  # before the outcome: whoever has it may be gone the next moment
+        _say(topic=projection.topic, **outcome)
 
 
-async def _say_differences(
+async def _differences(
     snapshot: AsyncConnection[Any], live: Generation, building: AsyncConnection[Any], aside: Generation
-) -> None:
+) -> dict[str, Any]:
     first, count = await _compare(scan(snapshot, live.id), scan(building, aside.id))
-    _say(
-        topic=live.topic,
-        outcome="different" if count else "equal",
-        position=live.position,
-        digest=await digest(snapshot, live.id),
-        digest_rebuilt=await digest(building, aside.id),
-        differences=count,
-        first_difference=first,
-    )
+    return {
+        "outcome": "different" if count else "equal",
+        "position": live.position,
+        "digest": await digest(snapshot, live.id),
+        "digest_rebuilt": await digest(building, aside.id),
+        "differences": count,
+        "first_difference": first,
+    }
 
 
 async def _live_digest(reading: AsyncConnectionPool[Any], topic: str) -> str | None:

@@ -2,17 +2,22 @@
 
 import asyncio
 
+import structlog
+
 from adapters.nats.commands import CommandClient
 from adapters.nats.consumer import Consumer
 from adapters.rules.planner import RulePlanner
 from domain.events import Recorded
 from domain.planning import RecordPlan
 from domain.ports import Planner, Utterance
+from domain.refusals import Refusal
 from domain.runtime import Cause
 from domain.transcripts import TranscriptChunkRecorded
 from workers import parts
 from workers.process import run, run_until
 from workers.settings import Settings, required
+
+_log = structlog.get_logger()
 
 
 def main(settings: Settings) -> None:
@@ -40,7 +45,9 @@ class Planning:
             event.agent_id, said.space_id, event.position, said.person_id, said.speaker, said.text, event.occurred_at
         )
         proposals = tuple(await self._planner.plan(utterance))
-        if proposals:
+        if not proposals:
+            return
+        try:
             await self._commands.send(
                 RecordPlan(said.space_id, event.event_id, proposals),
                 agent_id=event.agent_id,
@@ -48,3 +55,5 @@ class Planning:
                 cause=Cause(event.event_id, event.correlation_id),
                 traceparent=event.traceparent,
             )
+        except Refusal as refusal:  # a plan that is refused is refused for good
+            _log.warning("plan_refused", event_id=str(event.event_id), code=refusal.code)

@@ -16,26 +16,28 @@ from workers.settings import NotConfigured
 
 LIFELINE = "STELE_LIFELINE_FD"
 """A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
-_LIFELINE_GRACE_SECONDS = 5.0
 _CANCEL_AGAIN_SECONDS = 1.0
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def configure_logs(level: str) -> None:
-    """JSON lines on standard error. Content and secrets are never logged: no texts, no tokens, no bodies."""
+    """JSON lines on standard error, those of libraries as well. Content and secrets are never logged."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.ExceptionRenderer(),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(),
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"level": "%(levelname)s", "event": %(msg)r}')
+    handler = logging.StreamHandler(sys.stderr)
+    renderer = structlog.processors.JSONRenderer()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(renderer, foreign_pre_chain=shared))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def run(name: str, main: Main, *, level: str = "INFO") -> None:
@@ -89,8 +91,7 @@ def _hold_lifeline() -> None:
 
 
 def _end_with_parent(fd: int) -> None:
+    """A hub without its supervisor takes nothing more: what was acknowledged is on disk, the rest is sent again."""
     with contextlib.suppress(OSError):
         os.read(fd, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(_LIFELINE_GRACE_SECONDS)
     os._exit(1)

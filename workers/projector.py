@@ -64,6 +64,9 @@ async def _project(projection: AnyProjection, conninfo: str, log: PostgresLog, b
         except ProjectionStopped as stopped:
             _log.error("projection_stopped", topic=projection.topic, position=stopped.position, error=str(stopped))
             await asyncio.sleep(_STOPPED_SECONDS)
+        except ValueError as error:  # a newer release's entries, or a hole in the log: this topic stands still
+            _log.error("projection_stands_still", topic=projection.topic, error=str(error))
+            await asyncio.sleep(_STOPPED_SECONDS)
         except psycopg.Error as error:
             _log.warning("projection_interrupted", topic=projection.topic, error=str(error))
             await asyncio.sleep(POLL_SECONDS)

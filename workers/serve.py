@@ -27,7 +27,7 @@ from domain.limits import SLOW_CONSUMER_SECONDS_MAX, SYNC_MESSAGE_BYTES_MAX
 from domain.runtime import Runtime
 from projections.topics import TOPICS
 from workers import parts
-from workers.process import run, run_until
+from workers.process import LIFELINE, run, run_until
 from workers.settings import Settings, required
 
 LISTEN = "STELE_LISTEN_FD"
@@ -58,7 +58,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         server = _Server(settings)
         await run_until(stop, listener.run(), heads.run(), server.run(app, gateway))
         await server.stop()
-    await client.drain()
+    await client.close()
 
 
 class _Server:
@@ -145,7 +145,10 @@ async def _problems(topics: PostgresTopics, client: Client) -> list[str]:
 async def _build(task: str, topic: str) -> AsyncIterator[bytes]:
     """A rebuild or a verification folds a whole log: it gets a process of its own, and its lines are passed on."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workers", "build", task, topic, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-m", "workers", "build", task, topic),
+        stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != LIFELINE},  # its output's end ends it
     )
     if process.stdout is None:
         raise RuntimeError("the build has no output")

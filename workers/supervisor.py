@@ -48,8 +48,11 @@ class Child:
         pause = _RESTART_SECONDS_MIN
         while True:
             began = time.monotonic()
-            self._process = await self._launch()
-            code = await self._process.wait()
+            try:
+                self._process = await self._launch()
+                code: int | str = await self._process.wait()
+            except OSError as error:  # no memory, no file handles, no disk: it may pass
+                code = str(error)
             pause = _RESTART_SECONDS_MIN if time.monotonic() - began > _STEADY_SECONDS else pause
             self.restarts += 1
             _log.error("child_fell", child=self.command, exit_code=code, log=str(self._log), again_in_seconds=pause)

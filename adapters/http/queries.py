@@ -14,12 +14,11 @@ from starlette.responses import Response
 from adapters.http import wire
 from adapters.http.context import Caller, Hub, TheHub
 from adapters.http.problems import ProblemError
-from domain import ids
 from domain.actions import Status
 from domain.events import Recorded
 from domain.limits import MIN_POSITION_WAIT_SECONDS_MAX, PAGE_ENTRIES_MAX
 from domain.refusals import Refusal
-from domain.spaces import Space
+from domain.spaces import find_space
 from projections import cursor as cursors
 from projections.ports import EntryPage, GenerationGone, Read, Serving
 from projections.topics import TOPICS
@@ -201,14 +200,7 @@ def _start(serving: Serving, after: str | None) -> int:
 
 
 async def _space(hub: Hub, agent_id: UUID, reference: str | None) -> UUID | None:
-    """Raises Refusal `space_not_found`."""
-    if reference is None:
-        return None
-    space = Space(ids.space_reference(agent_id, reference))
-    for recorded in await hub.log.read_streams(agent_id, [space.id]):
-        space.replay(recorded)
-    space.require()
-    return space.id
+    return None if reference is None else await find_space(hub.log, agent_id, reference)
 
 
 async def _page(hub: Hub, serving: Serving, agent_id: UUID, space: UUID | None, after: int, limit: int) -> EntryPage:

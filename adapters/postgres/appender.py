@@ -70,7 +70,11 @@ class Appender:
         waiting = _Waiting(transaction, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.verdict
+        try:
+            async with asyncio.timeout(2 * APPEND_OUTAGE_SECONDS_MAX):
+                return await waiting.verdict
+        except TimeoutError:
+            raise _unavailable("Postgres does not answer") from None
 
     async def _run(self) -> None:
         while True:
@@ -109,7 +113,12 @@ class Appender:
         if self._connection is None:
             raise psycopg.OperationalError("no connection")
         cursor = self._connection.cursor(binary=True)
-        await cursor.execute(_SQL["append"], _columns(transactions), prepare=True)
+        try:
+            async with asyncio.timeout(APPEND_OUTAGE_SECONDS_MAX):
+                await cursor.execute(_SQL["append"], _columns(transactions), prepare=True)
+        except TimeoutError as error:  # it hangs: give the connection up and look what became of the batch
+            await self._connection.close()
+            raise psycopg.OperationalError("Postgres does not answer") from error
         verdicts: dict[int, Verdict] = {}
         for n, name, first, last, kept, stream, expected, actual in await cursor.fetchall():
             match name:

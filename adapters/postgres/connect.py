@@ -7,8 +7,12 @@ from psycopg_pool import AsyncConnectionPool
 
 _OPTIONS: dict[str, Any] = {
     "autocommit": True,
-    "options": "-c TimeZone=UTC -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+    "options": "-c TimeZone=UTC -c default_transaction_isolation=read\\ committed -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
     "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds; a server that is gone without a word is noticed
 }
 
 

@@ -14,11 +14,11 @@ from adapters.sync.feed import Feed
 from adapters.sync.heads import Heads
 from adapters.sync.messages import PROTOCOL, Error, ServerMessage
 from adapters.sync.protocol import Authenticate, Close, Code, Effect, Open, Send, Session, Stop
-from domain import ids
 from domain.agents import authenticate
 from domain.limits import SLOW_CONSUMER_SECONDS_MAX, SOCKETS_MAX, SYNC_MESSAGE_BYTES_MAX
 from domain.ports import Log
 from domain.refusals import Refusal
+from domain.spaces import find_space
 from projections.ports import Topics
 from projections.topics import TOPICS
 
@@ -142,11 +142,10 @@ class _Connection:
     async def _begin(self, subscribe: messages.Subscribe, agent_id: UUID) -> messages.MustRefetch | Error:
         if subscribe.topic not in TOPICS:
             return Error("topic_not_found", f"no such topic; there are {', '.join(TOPICS)}", subscribe.id)
-        space_id = None
-        if subscribe.space is not None:
-            space_id = ids.space_reference(agent_id, subscribe.space)
-            if not await self._log.read_streams(agent_id, [space_id]):
-                return Error("space_not_found", "no such space in this agent", subscribe.id)
+        try:
+            space_id = None if subscribe.space is None else await find_space(self._log, agent_id, subscribe.space)
+        except Refusal as refusal:
+            return Error(refusal.code, refusal.detail, subscribe.id)
         feed = Feed(subscribe, agent_id, space_id, self._topics, self._heads, self._turn, self._send)
         self._feeds[subscribe.id] = feed
         return await feed.run()

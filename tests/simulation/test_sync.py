@@ -21,6 +21,7 @@ from adapters.sync.messages import Batch, EntryOut, MustRefetch, ServerMessage, 
 from projections import cursor as cursors
 from projections.engine import Engine
 from projections.projection import AnyProjection
+from projections.topics import TOPICS
 from tests.simulation.plain import Plain
 from tests.simulation.said import Saying, say, sayings
 from tests.simulation.stepping import drive
@@ -81,9 +82,10 @@ class AnyReading(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bounds = pytest.MonkeyPatch()
-        self.bounds.setattr(feed, "SYNC_PAGE_ENTRIES_MAX", PAGE_ENTRIES)
-        self.bounds.setattr(feed, "SOCKET_QUEUE_BYTES_MAX", FRAME_BYTES)
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setitem(TOPICS, TOPIC, letters())
+        self.patch.setattr(feed, "SYNC_PAGE_ENTRIES_MAX", PAGE_ENTRIES)
+        self.patch.setattr(feed, "SOCKET_QUEUE_BYTES_MAX", FRAME_BYTES)
         self.log = MemoryLog(MovableClock())
         self.shelf = Shelf()
         self.store = MemoryEntryStore(self.shelf)
@@ -175,7 +177,12 @@ class AnyReading(RuleBasedStateMachine):
                 assert mine == entry.value
 
     def teardown(self) -> None:
-        """In the end everything is projected, and every client is left to read."""
+        try:
+            self.everything_is_projected_and_read()
+        finally:
+            self.patch.undo()
+
+    def everything_is_projected_and_read(self) -> None:
         head = drive(self.log.head())
         while (generation := drive(self.store.open(TOPIC, self.release.version))).position < head:
             drive(self.engine.advance(self.release, generation))
@@ -191,7 +198,6 @@ class AnyReading(RuleBasedStateMachine):
                 for (agent, key), entry in self.shelf.builds[generation.id].entries.items()
                 if agent == AGENT and client.space in (None, entry.space_id) and entry.value is not None
             }
-        self.bounds.undo()
 
 
 TestAnyReading = AnyReading.TestCase

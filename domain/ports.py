@@ -91,6 +91,9 @@ class Log(Protocol):
     async def previous(self, agent_id: UUID, position: int) -> int:
         """The position of the agent's last event before `position`; 0 when there is none."""
 
+    async def epoch(self) -> str:
+        """The name of this history, the first part of every cursor: eight hexadecimal digits."""
+
     async def head(self) -> int:
         """The newest position; 0 when the log is empty."""
 

@@ -34,7 +34,10 @@ def main(settings: Settings) -> None:
     """Raises NotConfigured when the data folder is in use, the port is taken or a tool cannot be loaded."""
     load_tools(settings.tools)  # the executor will; but its fault would only be seen when an approved action waits
     data = settings.data.resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotConfigured(f"cannot make the data folder {data}: {error.strerror}") from None
     with _held(data):
         run(
             "up",

@@ -30,8 +30,8 @@ def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
     )
     app.state.hub = hub
     problems.install(app)
-    app.add_middleware(BodyLimit)
     app.add_middleware(Admission)
+    app.add_middleware(BodyLimit)  # the last one added comes first: a place is taken when the body is there
     app.include_router(commands.router)
     app.include_router(queries.router)
     app.include_router(routes(operations))

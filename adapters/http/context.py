@@ -44,7 +44,12 @@ async def principal(
     hub: Annotated[Hub, Depends(hub)], authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> Principal:
     """Raises Refusal `unauthenticated`."""
-    scheme, _, token = (authorization or "").partition(" ")
+    return await find_principal(hub, authorization or "")
+
+
+async def find_principal(hub: Hub, authorization: str) -> Principal:
+    """Whom the value of an Authorization header speaks for. Raises Refusal `unauthenticated`."""
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Refusal("unauthenticated", "send the header `Authorization: Bearer <token>`")
     now = time.monotonic()

@@ -1,10 +1,19 @@
-"""The bounds that are kept before anything is parsed: how many requests at once, and how large a body."""
+"""The bounds that are kept before anything is parsed: whose body is read, how large, how long it may take, and how many
+requests are worked on at a time.
+"""
+
+import asyncio
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.http.context import Hub, find_principal
 from adapters.http.problems import problem
-from domain.limits import BODY_BYTES_MAX, REQUESTS_MAX
+from domain.limits import BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_SECONDS_MAX, REQUESTS_MAX
+from domain.refusals import Refusal
+
+_ALWAYS = {"/livez", "/readyz"}
+"""Asked by whoever keeps the process alive; they cost nothing."""
 
 
 class Admission:
@@ -15,11 +24,11 @@ class Admission:
         self._free = requests_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._free == 0:
+        counted = scope["type"] == "http" and scope["path"] not in _ALWAYS
+        if counted and self._free <= 0:
             response = problem("overloaded", "the hub has as many requests as it takes at once", retry_after_seconds=1)
             await response(scope, receive, send)
             return
-        counted = scope["type"] == "http"
         self._free -= counted
         try:
             await self._app(scope, receive, send)
@@ -28,35 +37,59 @@ class Admission:
 
 
 class BodyLimit:
-    """Answers 413 for a body over `BODY_BYTES_MAX`, by its Content-Length or as it arrives, and reads no further."""
+    """Reads the body of a caller whose token is good, and of no other: at most `BODY_BYTES_MAX`, within
+    `BODY_SECONDS_MAX`, and not beyond what this process holds of bodies at a time. A request without one passes.
+    """
 
     def __init__(self, app: ASGIApp, bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._free = BODIES_BYTES_MAX
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        length, chunked = headers.get(b"content-length", b"0"), b"transfer-encoding" in headers
+        if not chunked and length == b"0":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._bytes_max:
-            await self._refuse(scope, receive, send)
-            return
-        if b"transfer-encoding" not in headers:
-            await self._app(scope, receive, send)
+            await self._refuse(scope, receive, send, "body_too_large", self._too_large)
             return
         try:
-            body = await self._read(receive)
+            await _authenticate(scope, headers)
+        except Refusal as refusal:
+            await self._refuse(scope, receive, send, refusal.code, refusal.detail)
+            return
+        reserved = self._bytes_max if chunked else int(length)
+        if reserved > self._free:
+            await self._refuse(scope, receive, send, "overloaded", "the hub holds as much as it can at once")
+            return
+        self._free -= reserved
+        try:
+            await self._with_body(scope, receive, send)
+        finally:
+            self._free += reserved
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                body = await self._read(receive)
         except ClientDisconnect:
             return  # half a request is not a request, and nobody is there to be answered
+        except TimeoutError:
+            await self._refuse(scope, receive, send, "body_timeout", f"no whole body within {BODY_SECONDS_MAX:.0f} s")
+            return
         if body is None:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, "body_too_large", self._too_large)
             return
         await self._app(scope, _replay(body, receive), send)
 
+    @property
+    def _too_large(self) -> str:
+        return f"the body has more than {self._bytes_max} bytes; send less at once"
+
     async def _read(self, receive: Receive) -> bytes | None:
-        """A chunked body, or None when it is too large. Raises ClientDisconnect for one that breaks off."""
+        """The body, or None when it is too large. Raises ClientDisconnect for one that breaks off."""
         body = bytearray()
         while True:
             message = await receive()
@@ -68,10 +101,16 @@ class BodyLimit:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem("body_too_large", f"the body has more than {self._bytes_max} bytes; send less at once")
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, code: str, detail: str) -> None:
+        response = problem(code, detail, retry_after_seconds=1 if code == "overloaded" else None)
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
+
+
+async def _authenticate(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Raises Refusal `unauthenticated`."""
+    hub: Hub = scope["app"].state.hub
+    await find_principal(hub, headers.get(b"authorization", b"").decode("latin-1"))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -55,6 +55,7 @@ STATUS: dict[str, int] = {
     "must_refetch": 409,
     "invalid_request": 422,
     "body_too_large": 413,
+    "body_timeout": 408,
     "unsupported_media_type": 415,
     "topic_not_found": 404,
     "not_found": 404,

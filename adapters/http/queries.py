@@ -136,6 +136,8 @@ async def log(
 ) -> Response:
     """A page of the agent's events, in the order of the log. Positions of other agents are not shown."""
     head = await hub.log.head()
+    if after > head:
+        raise ProblemError("must_refetch", f"position {after} is beyond the head of the log, {head}", reason="ahead")
     events = [e for e in await hub.log.read(after, limit, caller.agent_id) if e.position <= head]
     caught_up = len(events) < limit
     position = max(head, after) if caught_up else events[-1].position

@@ -99,6 +99,9 @@ class MemoryLog:
         wanted = set(positions)
         return [event for event in self._events if event.agent_id == agent_id and event.position in wanted]
 
+    async def epoch(self) -> str:
+        return "00000000"
+
     async def previous(self, agent_id: UUID, position: int) -> int:
         before = self._events[: max(position - 1, 0)]
         return max((event.position for event in before if event.agent_id == agent_id), default=0)

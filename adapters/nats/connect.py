@@ -6,7 +6,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
 from nats.js.errors import NotFoundError
 
 STREAM = "STELE_EVENTS"
@@ -46,23 +46,30 @@ async def connect(url: str, name: str) -> Client:
     )
 
 
-async def ensure_stream(client: Client) -> None:
-    """Create the stream of events, if it is not there (any more)."""
+async def ensure_stream(client: Client, epoch: str) -> StreamState:
+    """Where the stream of this history's events is. It is made when it is not there (any more), and begun anew when it
+    holds another history: a database that was lost or restored must not look as if it were published.
+    """
     jetstream = client.jetstream()
+    wanted = StreamConfig(
+        name=STREAM,
+        description=f"events of the history {epoch}",
+        subjects=["stele.*.events.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_bytes=_STREAM_BYTES_MAX,
+        duplicate_window=120,
+    )
     try:
-        await jetstream.stream_info(STREAM)
+        info = await jetstream.stream_info(STREAM)
+        if info.config.description == wanted.description:
+            return info.state
+        _log.warning("stream_of_another_history", stream=STREAM, holds=info.config.description)
+        await jetstream.delete_stream(STREAM)
     except NotFoundError:
-        await jetstream.add_stream(
-            StreamConfig(
-                name=STREAM,
-                subjects=["stele.*.events.>"],
-                retention=RetentionPolicy.LIMITS,
-                storage=StorageType.FILE,
-                discard=DiscardPolicy.OLD,
-                max_bytes=_STREAM_BYTES_MAX,
-                duplicate_window=120,
-            )
-        )
+        pass
+    return (await jetstream.add_stream(wanted)).state
 
 
 __all__ = ["STREAM", "Client", "NatsError", "command_subject", "connect", "ensure_stream", "event_subject"]

@@ -9,9 +9,10 @@ import structlog
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from adapters.nats import cloudevents
-from adapters.nats.connect import STREAM, Client, NatsError, ensure_stream
+from adapters.nats.connect import STREAM, Client, NatsError
 from domain.events import Recorded, UnknownEvent
 from domain.limits import ACK_WAIT_SECONDS, DELIVERIES_MAX
 
@@ -20,6 +21,7 @@ _CONCURRENCY = 8
 """Events that one worker works on at a time."""
 _FETCH_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+_STREAM_SECONDS = 0.1
 _FINISH_SECONDS_MAX = 10.0
 
 
@@ -67,8 +69,17 @@ class Consumer:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
 
+    async def _stream(self) -> None:
+        """Wait for the relay to make the stream: it alone knows whose events belong into it."""
+        while True:
+            try:
+                await self._client.jetstream().stream_info(STREAM)
+                return
+            except NotFoundError:
+                await asyncio.sleep(_STREAM_SECONDS)
+
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        await ensure_stream(self._client)
+        await self._stream()
         config = ConsumerConfig(
             durable_name=self._name,
             filter_subjects=self._subjects,

@@ -43,8 +43,7 @@ class Relay:
         """The last position that the stream holds; 0 for a stream that is new or was wiped. To be asked before `step`,
         and again after it has raised.
         """
-        await ensure_stream(self._client)
-        state = (await self._jetstream.stream_info(STREAM)).state
+        state = await ensure_stream(self._client, await self._log.epoch())
         self._sequence = state.last_seq
         self._previous.clear()
         if state.messages == 0:
@@ -53,7 +52,11 @@ class Relay:
             last = await self._jetstream.get_msg(STREAM, seq=state.last_seq)
         except NotFoundError:
             return 0
-        return int((last.headers or {}).get(POSITION_HEADER, "0"))
+        position = int((last.headers or {}).get(POSITION_HEADER, "0"))
+        if position <= await self._log.head():
+            return position
+        await self._jetstream.delete_stream(STREAM)  # the log was set back: what is published never happened
+        return await self.position()
 
     async def step(self, after: int) -> int:
         """Publish the next batch and return the position reached.

@@ -7,7 +7,15 @@ from psycopg_pool import AsyncConnectionPool
 
 _OPTIONS: dict[str, Any] = {
     "autocommit": True,
-    "options": "-c TimeZone=UTC -c default_transaction_isolation=read\\ committed -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+    "options": " ".join(
+        f"-c {setting}"
+        for setting in (
+            "TimeZone=UTC",
+            "default_transaction_isolation=read\\ committed",  # stele.append_v1 looks anew once it has the lock
+            "statement_timeout=60s",
+            "idle_in_transaction_session_timeout=60s",
+        )
+    ),
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,

@@ -50,6 +50,11 @@ class PostgresLog:
     async def previous(self, agent_id: UUID, position: int) -> int:
         return await self._number("previous", [agent_id, position])
 
+    async def epoch(self) -> str:
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_SQL["epoch"])).fetchone()
+        return str(row[0]) if row else ""
+
     async def head(self) -> int:
         return await self._number("head", [])
 

@@ -79,7 +79,7 @@ class Batch(_Message, frozen=True, tag="batch"):
     entries: tuple[EntryOut, ...]
     cursor: str
     head: str
-    caught_up: bool = False
+    caught_up: bool
 
 
 class Unsubscribed(_Message, frozen=True, tag="unsubscribed"):

@@ -113,6 +113,16 @@ async def test_a_stream_that_was_wiped_is_published_again_whole(stack: Stack, ne
     await _check(stack)
 
 
+async def test_a_stream_of_another_history_is_begun_anew(stack: Stack) -> None:
+    """The database was lost and NATS was not: its last position says nothing about this log."""
+    await ensure_stream(stack.client, "0badcafe")
+    jetstream = stack.client.jetstream()
+    await jetstream.publish("stele.0.events.x.Y", b"{}", headers={"Stele-Position": "1000"})
+    await _fill(stack)
+    await _relay(stack)
+    await _check(stack)
+
+
 @pytest.mark.parametrize("there", [True, False], ids=["made anew meanwhile", "gone"])
 async def test_a_relay_notices_a_stream_that_is_wiped_while_it_runs(stack: Stack, there: bool) -> None:
     await _fill(stack)
@@ -120,7 +130,7 @@ async def test_a_relay_notices_a_stream_that_is_wiped_while_it_runs(stack: Stack
     head = await stack.log.head()
     await wipe(stack.client)
     if there:
-        await ensure_stream(stack.client)  # as a consumer does
+        await ensure_stream(stack.client, await stack.log.epoch())  # as another relay does
     await _fill(stack)
     with pytest.raises(nats.errors.Error):
         await relay.step(head)
@@ -158,7 +168,13 @@ async def test_a_relay_that_slept_too_long_to_be_recognised_publishes_nothing_tw
 
 async def _forgetful_stream(stack: Stack) -> None:
     """The stream, with the shortest memory for message ids that JetStream allows."""
-    config = StreamConfig(name=STREAM, subjects=["stele.*.events.>"], storage=StorageType.FILE, duplicate_window=0.1)
+    config = StreamConfig(
+        name=STREAM,
+        description=f"events of the history {await stack.log.epoch()}",
+        subjects=["stele.*.events.>"],
+        storage=StorageType.FILE,
+        duplicate_window=0.1,
+    )
     await stack.client.jetstream().add_stream(config)
 
 

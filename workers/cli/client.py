@@ -1,5 +1,7 @@
 """The commands of a hub's users: ingest, tail, actions, log."""
 
+import sys
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +36,7 @@ def ingest(
     """Record a transcript file in a space. Run twice, it adds nothing."""
     from workers.cli import ingest as command
 
-    command.run(hub.find(data), file, space, rate, source or file.name, json)
+    command.run(hub.find(data, patient=True), file, space, rate, source or file.name, json)
 
 
 def tail(
@@ -90,7 +92,7 @@ def list_actions(
                 rests_on = ",".join(str(position) for position in value["rests_on"])
                 print(
                     f"{value['action_id']}  {value['status']:<9}  {one_line(value['tool'], 40):<9}  "
-                    f"{one_line(value['title'], 80)}  (rests on {rests_on})",
+                    f"{one_line(value['title'], 80)}  (rests on {rests_on}){_failure(value)}",
                     flush=True,
                 )
         after = page["cursor"]
@@ -99,10 +101,30 @@ def list_actions(
 
 
 @actions.command()
-def approve(action_id: str, data: Data = None, json: Json = False) -> None:
-    """Approve an action: exactly what its arguments say now. An executor then runs it once."""
+def show(action_id: str, data: Data = None, json: Json = False) -> None:
+    """Show an action: its tool, its arguments, what it rests on, and what became of it."""
+    value = _show(hub.find(data), action_id)
+    if json:
+        print_json(value)
+        return
+    for name, field in value.items():
+        print(f"{name:<20}  {one_line(field if isinstance(field, str) else dumps(field, ensure_ascii=False), 2_000)}")
+
+
+@actions.command()
+def approve(
+    action_id: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Approve an action: exactly the arguments that are shown. An executor then runs it once."""
     found = hub.find(data)
     shown = _show(found, action_id)
+    arguments = one_line(dumps(shown["arguments"], ensure_ascii=False), 40_000)
+    print(f"{one_line(shown['tool'], 40)}  {arguments}  (SHA-256 {shown['arguments_sha256']})", file=sys.stderr)
+    if sys.stdin.isatty() and not yes:
+        typer.confirm("Approve exactly this?", abort=True, err=True)
     _decided(
         found.post(f"/v1/actions/{shown['action_id']}/approve", {"arguments_sha256": shown["arguments_sha256"]}), json
     )
@@ -123,6 +145,10 @@ def _show(found: hub.Hub, action_id: str) -> dict[str, Any]:
     """The action as it stands: its digest goes with the approval, so that nothing else is approved."""
     value: dict[str, Any] = found.get(f"/v1/actions/{_uuid(action_id)}")["value"]
     return value
+
+
+def _failure(value: dict[str, Any]) -> str:
+    return f"  {one_line(value['failure']['code'], 60)}" if value.get("failure") else ""
 
 
 def _uuid(text: str) -> str:

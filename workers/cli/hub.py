@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ _RETRY = {"overloaded", "log_unavailable", "idempotency_key_in_flight", "unavail
 class Hub:
     """A hub over HTTP. Errors of the hub become CommandFailed with the problem's code."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, patient: bool = False) -> None:
+        """A `patient` one waits for a hub that is away, as while it is restarted, and says so."""
         self.url = url
+        self._patient = patient
         self.token = token
         self._client = httpx.Client(
             base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS
@@ -50,12 +53,16 @@ class Hub:
 
     def _send(self, method: str, path: str, **request: Any) -> Any:
         deadline = time.monotonic() + _OUTAGE_SECONDS_MAX
+        waiting = False
         while True:
             try:
                 response = self._client.request(method, path, **request)
-            except httpx.HTTPError as error:
-                if time.monotonic() > deadline or isinstance(error, httpx.UnsupportedProtocol):
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if not self._patient or time.monotonic() > deadline or isinstance(error, httpx.UnsupportedProtocol):
                     raise CommandFailed(f"the hub at {self.url} cannot be reached: {error}") from error
+                if not waiting:
+                    print(f"stele: waiting for the hub at {self.url}", file=sys.stderr)
+                waiting = True
                 time.sleep(0.3)
                 continue
             if response.status_code < httpx.codes.BAD_REQUEST:
@@ -82,16 +89,21 @@ def _failed(response: httpx.Response) -> HubRefused:
         return HubRefused("http_error", f"{response.status_code} {response.reason_phrase}")
 
 
-def find(data: Path | None) -> Hub:
-    """The hub of STELE_URL, or the one that runs in the data folder. Raises CommandFailed."""
+def find(data: Path | None, *, patient: bool = False) -> Hub:
+    """The hub of STELE_URL, or the one that runs in the data folder. Raises CommandFailed.
+
+    The token of a data folder goes to the hub of that folder and to no other.
+    """
     chosen = settings(data=data)
-    if chosen.url is not None and data is None:
-        token = chosen.token or _token(chosen.data / "owner.token")
-        return Hub(chosen.url, token)
     ready = running(chosen.data)
+    if chosen.url is not None and data is None:
+        own = ready is not None and ready["url"] == chosen.url.rstrip("/")
+        if chosen.token is None and not own:
+            raise CommandFailed(f"no token for {chosen.url}: set STELE_TOKEN")
+        return Hub(chosen.url, chosen.token or _token(chosen.data / "owner.token"), patient=patient)
     if ready is None:
         raise CommandFailed(f"no hub is running in {chosen.data}; start one with: stele up --data {chosen.data}")
-    return Hub(ready["url"], chosen.token or _token(Path(ready["token_file"])))
+    return Hub(ready["url"], chosen.token or _token(Path(ready["token_file"])), patient=patient)
 
 
 def running(data: Path) -> dict[str, Any] | None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ Line = tuple[int, dict[str, Any]]
 
 def run(hub: Hub, file: Path, space: str, rate: float | None, source: str, as_json: bool) -> None:
     """Broken lines are reported with their number and the rest goes in; then the exit status is 1."""
-    if rate is not None and rate <= 0:
+    if rate is not None and not (rate > 0 and math.isfinite(rate)):
         raise CommandFailed("--rate is a number of lines a second, above 0")
     lines, broken = _read(file, source)
     for number, what in broken:
@@ -101,32 +103,44 @@ class _Sender:
 def _read(file: Path, source: str) -> tuple[list[Line], list[tuple[int, str]]]:
     lines: list[Line] = []
     broken: list[tuple[int, str]] = []
+    said: Counter[str] = Counter()
     try:
         with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
             for number, raw in enumerate(stream, start=1):
                 if not raw.strip():
                     continue
                 try:
-                    lines.append((number, _chunk(raw, number, source)))
+                    chunk = _chunk(raw)
                 except ValueError as error:
                     broken.append((number, str(error)))
+                else:
+                    chunk.setdefault("id", _id(source, chunk, said))
+                    lines.append((number, chunk))
     except OSError as error:
         raise CommandFailed(f"cannot read {file}: {error.strerror}") from error
     return lines, broken
 
 
-def _chunk(raw: bytes, number: int, source: str) -> dict[str, Any]:
-    """The chunk in a line. Raises ValueError, saying what is wrong with it."""
+def _object(raw: bytes) -> dict[str, Any]:
+    """Raises ValueError."""
     if len(raw) > _LINE_BYTES_MAX:
         raise ValueError(f"the line has {len(raw)} bytes; at most {_LINE_BYTES_MAX}")
     try:
-        value = json.loads(raw)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = json.loads(raw.decode())
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:
         raise ValueError("not JSON that anybody would write: nested too deep") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
+    return value
+
+
+def _chunk(raw: bytes) -> dict[str, Any]:
+    """The chunk in a line. Raises ValueError, saying what is wrong with it."""
+    value = _object(raw)
     for field in ("speaker", "text"):
         if not isinstance(value.get(field), str) or not value[field].strip():
             raise ValueError(f"{field!r} is missing or not a text")
@@ -137,14 +151,14 @@ def _chunk(raw: bytes, number: int, source: str) -> dict[str, Any]:
         raise ValueError("every field is a text")
     if any("\ud800" <= c <= "\udfff" for field in chunk.values() for c in field):
         raise ValueError("a text holds half of a surrogate pair, which is not valid Unicode")
-    chunk.setdefault("id", _id(number, source, chunk))
     return chunk
 
 
-def _id(number: int, source: str, chunk: dict[str, Any]) -> str:
-    """Which line of which file it is, and what it says: sent again it is the same, mended it is another."""
-    said = "\0".join((source, chunk["speaker"], chunk["text"]))
-    return f"{number}-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+def _id(source: str, chunk: dict[str, Any], said: "Counter[str]") -> str:
+    """What is said in which file, and the how-manieth time: a line that is put in or mended adds that line only."""
+    digest = hashlib.sha256("\0".join((source, chunk["speaker"], chunk["text"])).encode()).hexdigest()[:40]
+    said[digest] += 1
+    return f"{digest}-{said[digest]}"
 
 
 def _paced(lines: list[Line], rate: float | None) -> Iterator[list[Line]]:

@@ -9,13 +9,16 @@ class CommandFailed(Exception):
     """One line that says what was wrong and what to do; exit status 2."""
 
 
-_LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
-"""What some readers take for the end of a line; JSON leaves it to us to escape them."""
+_ESCAPED = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+"""Controls that steer a terminal, turn the direction of text or end a line for some readers; JSON may escape them."""
 
 
 def print_json(value: Any) -> None:
     """One JSON value, one line, for programs."""
-    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_LINE_ENDS), flush=True)
+    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED), flush=True)
 
 
 def one_line(text: str, width: int = 100) -> str:

@@ -36,7 +36,9 @@ def add_to(app: typer.Typer) -> None:
 
 def up(
     data: Annotated[Path | None, typer.Option(help="Where everything is kept [default: .stele]")] = None,
-    port: Annotated[int | None, typer.Option(help="Where to listen; 0: any free port [default: 8420]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Where to listen; 0: any free port [default: 8420]")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on [default: 127.0.0.1]")] = None,
 ) -> None:
     """Run a whole hub: Postgres, NATS and every process. Ctrl-C stops it."""

@@ -2,7 +2,7 @@
 
 CREATE SCHEMA stele;
 
--- Which history this is. A restored or rebuilt log begins another one, so that old cursors are not mistaken for its own.
+-- Which history this is. Whoever restores a log gives it another one, so that old cursors are not mistaken for its own.
 CREATE TABLE stele.history (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     epoch     text NOT NULL CHECK (epoch ~ '^[0-9a-f]{8}$')

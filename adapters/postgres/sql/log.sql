@@ -37,3 +37,6 @@ SELECT position FROM stele.head
 
 -- previous: the agent's last event before a position
 SELECT position FROM stele.log WHERE agent_id = %s AND position < %s ORDER BY position DESC LIMIT 1
+
+-- epoch: which history this is
+SELECT epoch FROM stele.history

@@ -65,6 +65,9 @@ class _MemoryLog:
     async def previous(self, agent_id: UUID, position: int) -> int:
         return 0
 
+    async def epoch(self) -> str:
+        return ""
+
     async def head(self) -> int:
         return 0
 

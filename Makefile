@@ -12,7 +12,8 @@ setup-dev: .venv/.installed-dev
 
 # The lock holds every package with its hashes; the project itself is installed in place, without dependencies.
 .venv/.installed: requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (once; half a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

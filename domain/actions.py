@@ -243,7 +243,7 @@ class Action(Aggregate):
 def _outcome(command: FinishAction) -> bytes | tuple[str, str]:
     """Canonical bytes of the result, or a failure's code and detail. A result that cannot be kept is a failure."""
     if command.result is None:
-        return command.code or "tool_error", command.detail[:FAILURE_CHARS_MAX]
+        return command.code or "tool_error", command.detail[:FAILURE_CHARS_MAX].replace("\0", " ")
     try:
         result = canonical.encode_any(command.result)
     except ValueError as error:

@@ -68,14 +68,19 @@ async def _give_token(
 ) -> None:
     """Write the secret first: a token without a holder is of no use, a file without its event is written anew."""
     token_id, secret = parts.TimeOrderedIds().new(), secrets.token_hex(32)
-    if file.exists():  # it may be the only copy of a token for another database
-        file.replace(file.with_name(f"{file.name}.replaced"))
+    _put_aside(file)
     write_private(file, write_token(agent_id, token_id, secret) + "\n")
     digest = sha256_hex(secret.encode())
     command: Command = (
         IssueToken(token_id, digest, roles) if exists else BootstrapAgent(agent_id, name, token_id, digest, roles)
     )
     await runtime.execute(command, Context(agent_id, "hub:bootstrap"))
+
+
+def _put_aside(file: Path) -> None:
+    """It may be the only copy of a token for another database."""
+    if file.exists():
+        file.replace(file.with_name(f"{file.name}.replaced"))
 
 
 def write_private(file: Path, text: str) -> None:

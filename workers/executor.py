@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import importlib
+import os
+import signal
 import threading
 import traceback
 from typing import Any
@@ -15,7 +17,14 @@ from adapters.nats.consumer import Consumer, Redeliver
 from domain import canonical
 from domain.actions import ActionApproved, FinishAction, StartAction, Status
 from domain.events import Recorded
-from domain.limits import FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX, TOOL_SECONDS_MAX
+from domain.limits import (
+    FAILURE_CHARS_MAX,
+    LABEL_CHARS_MAX,
+    LEASE_SECONDS,
+    RESULT_BYTES_MAX,
+    TOOL_SECONDS_MAX,
+    TOOLS_HUNG_MAX,
+)
 from domain.ports import Tool, ToolFailed
 from domain.refusals import Refusal
 from domain.runtime import Cause
@@ -64,6 +73,7 @@ class Execution:
         self._commands = commands
         self._ids = ids
         self._seconds_max = seconds_max
+        self._late: set[threading.Thread] = set()
 
     async def on_event(self, event: Recorded) -> None:
         """Carry out one approved action, once: whoever holds the lease runs it, and only its outcome counts."""
@@ -83,6 +93,14 @@ class Execution:
         if started["status"] == Status.STARTED:
             outcome = await self._run(approved.action_id, attempt, started["tool"], started["arguments"])
             await self._report(event, UUID(started["event_id"]), outcome)
+            self._look_after_threads()
+
+    def _look_after_threads(self) -> None:
+        """A thread cannot be ended. With too many that hang, the process ends, and whoever keeps it starts another."""
+        self._late = {thread for thread in self._late if thread.is_alive()}
+        if len(self._late) >= TOOLS_HUNG_MAX:
+            _log.error("too_many_tools_hang", tools=len(self._late))
+            os.kill(os.getpid(), signal.SIGTERM)
 
     async def _report(self, event: Recorded, started_id: UUID, outcome: FinishAction) -> None:
         """An outcome that is known is reported however long the runtime is away: nobody else can know it."""
@@ -99,7 +117,7 @@ class Execution:
             return _failed(action, attempt, "tool_unavailable", f"no executor of this hub has the tool {name!r}")
         try:
             async with asyncio.timeout(self._seconds_max) as limit:
-                result = await _in_a_thread(tool, arguments, action)
+                result = await _in_a_thread(tool, arguments, action, self._late)
         except ToolFailed as failed:
             return _failed(action, attempt, str(failed.code), str(failed.detail))
         except Exception as error:  # whatever a tool raises is the action's failure, not the executor's
@@ -135,12 +153,14 @@ def _succeeded(action: UUID, attempt: UUID, result: object) -> FinishAction:
 
 def _failed(action: UUID, attempt: UUID, code: str, detail: str) -> FinishAction:
     """Tools fail with any text at any length, also with half of a surrogate pair."""
-    detail = detail[:FAILURE_CHARS_MAX].encode("utf-8", "replace").decode()
+    detail = detail[:FAILURE_CHARS_MAX].replace("\0", " ").encode("utf-8", "replace").decode()
     return FinishAction(action, attempt, code=code[:LABEL_CHARS_MAX].encode("ascii", "replace").decode(), detail=detail)
 
 
-async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -> object:
-    """A tool that blocks, blocks a thread of its own, not the executor; one that hangs keeps that thread."""
+async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID, late: set[threading.Thread]) -> object:
+    """A tool that blocks, blocks a thread of its own, not the executor; one that hangs keeps it, and it is added to
+    `late`.
+    """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[object] = loop.create_future()
 
@@ -162,5 +182,10 @@ async def _in_a_thread(tool: Tool, arguments: dict[str, Any], effect_id: UUID) -
         with contextlib.suppress(RuntimeError):  # the executor has ended meanwhile
             loop.call_soon_threadsafe(report, result, raised)
 
-    threading.Thread(target=work, daemon=True, name=f"tool {tool.name}").start()
-    return await outcome
+    thread = threading.Thread(target=work, daemon=True, name=f"tool {tool.name}")
+    thread.start()
+    try:
+        return await outcome
+    except asyncio.CancelledError:
+        late.add(thread)
+        raise

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from domain import canonical
 from domain.canonical import INTEGER_MAX
 
-_TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 _SCALARS = st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | _TEXT
-_KEYS = st.text(st.characters(max_codepoint=127), max_size=10)
+_KEYS = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=10)
 JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_KEYS, inner, max_size=5))
 
 
@@ -43,6 +43,7 @@ def test_fractions_are_refused_even_those_without_a_fraction(number: float) -> N
 @pytest.mark.parametrize(
     ("value", "why"),
     [
+        ({"a": ["b\0"]}, "NUL"),
         (INTEGER_MAX + 1, "beyond 2^53 - 1"),
         (-INTEGER_MAX - 1, "beyond 2^53 - 1"),
         ({"ü": 1}, "is not an ASCII string"),

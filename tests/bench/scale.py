@@ -45,7 +45,7 @@ QUICK = Scale(
 )
 USUAL = Scale(
     name="usual",
-    repeats=5,
+    repeats=3,
     seconds=1.2,
     warm_seconds=0.3,
     callers=(1, 8, 64, 256, 1000),

@@ -11,14 +11,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import msgspec
+from msgspec import Struct
 
 from domain import canonical
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
 from domain.limits import APPROVAL_SECONDS, FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX
+from domain.personal import ERASED
 from domain.refusals import Refusal
-from domain.runtime import Command, Work, handles
+from domain.runtime import Command
 
 _PACKAGE = "stele.actions.v1"
 POLICY_VERSION = 1
@@ -34,8 +35,8 @@ class ActionProposed(Event, frozen=True):
     tool: str
     title: Personal
     arguments_json: Personal
-    arguments_sha256: str
-    rationale: str
+    arguments_sha256: Personal
+    rationale: Personal
     rests_on: tuple[int, ...]
     person_ids: tuple[UUID, ...]
 
@@ -45,7 +46,7 @@ class ActionApproved(Event, frozen=True):
     action_id: UUID
     space_id: UUID
     tool: str
-    arguments_sha256: str
+    arguments_sha256: Personal
     policy_version: int
     approved_by: str
     expires_at: datetime
@@ -135,15 +136,22 @@ class FinishAction(Command, frozen=True):
     detail: str = ""
 
 
-class Action(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.status: Status | None = None
-        self.proposed: ActionProposed | None = None
-        self.approved: ActionApproved | None = None
-        self.started: ActionStarted | None = None
+class Proposed(Struct, frozen=True):
+    """What an action keeps in mind of its proposal."""
 
-    def require(self) -> ActionProposed:
+    space_id: UUID
+    tool: str
+    arguments_sha256: str
+    person_ids: tuple[UUID, ...]
+
+
+class Action(Aggregate):
+    status: Status | None = None
+    proposed: Proposed | None = None
+    approved: ActionApproved | None = None
+    started: ActionStarted | None = None
+
+    def require(self) -> Proposed:
         """Raises Refusal `action_not_found`."""
         if self.proposed is None:
             raise Refusal("action_not_found", f"no action {self.id} in this agent")
@@ -151,17 +159,22 @@ class Action(Aggregate):
 
     def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
         proposed = self._require_proposed()
+        _require_readable(proposed)
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
             raise Refusal("approval_mismatch", f"the action's arguments are {proposed.arguments_sha256}; read it again")
         digest, expires_at = proposed.arguments_sha256, now + timedelta(seconds=APPROVAL_SECONDS)
-        self.emit(ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at))
+        self.emit(
+            ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at),
+            about=proposed.person_ids,
+        )
 
     def reject(self, by: str, reason: str) -> None:
         if len(reason) > LABEL_CHARS_MAX or "\0" in reason:
             raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters, none of them NUL")
-        self.emit(ActionRejected(self.id, self._require_proposed().space_id, by, reason))
+        proposed = self._require_proposed()
+        self.emit(ActionRejected(self.id, proposed.space_id, by, reason), about=proposed.person_ids)
 
-    def _require_proposed(self) -> ActionProposed:
+    def _require_proposed(self) -> Proposed:
         proposed = self.require()
         if self.status is not Status.PROPOSED:
             raise Refusal("action_not_proposed", f"the action is {self.status}; only a proposed one can be decided")
@@ -178,8 +191,7 @@ class Action(Aggregate):
             return
         if self.status is not Status.APPROVED or self.approved is None:
             raise Refusal("action_not_approved", f"the action is {self.status}; only an approved one can be started")
-        if self.approved.arguments_sha256 != canonical.sha256_hex(proposed.arguments_json.encode()):
-            raise Refusal("approval_mismatch", "the approval is for other arguments")
+        _require_readable(proposed)
         if now >= self.approved.expires_at:
             self.emit(
                 ActionFailed(
@@ -187,7 +199,8 @@ class Action(Aggregate):
                     proposed.space_id,
                     "approval_expired",
                     f"the approval was good until {self.approved.expires_at.isoformat()}",
-                )
+                ),
+                about=proposed.person_ids,
             )
             return
         lease = now + timedelta(seconds=LEASE_SECONDS)
@@ -209,7 +222,7 @@ class Action(Aggregate):
 
         Raises Refusal `lease_lost` for another attempt, `action_not_started` when nothing was started.
         """
-        self.require()
+        proposed = self.require()
         if self.started is None:
             raise Refusal("action_not_started", f"the action is {self.status}")
         if self.started.attempt_id != command.attempt_id:
@@ -218,14 +231,17 @@ class Action(Aggregate):
             return
         outcome = _outcome(command)
         if isinstance(outcome, bytes):
-            self.emit(ActionSucceeded(self.id, self.started.space_id, command.attempt_id, outcome.decode()))
+            succeeded = ActionSucceeded(self.id, proposed.space_id, command.attempt_id, outcome.decode())
+            self.emit(succeeded, about=proposed.person_ids)
         else:
-            self.emit(ActionFailed(self.id, self.started.space_id, *outcome, attempt_id=command.attempt_id))
+            failed = ActionFailed(self.id, proposed.space_id, *outcome, attempt_id=command.attempt_id)
+            self.emit(failed, about=proposed.person_ids)
 
     def when(self, event: Event) -> None:
         match event:
             case ActionProposed():
-                self.status, self.proposed = Status.PROPOSED, event
+                self.status = Status.PROPOSED
+                self.proposed = Proposed(event.space_id, event.tool, event.arguments_sha256, event.person_ids)
             case ActionApproved():
                 self.status, self.approved = Status.APPROVED, event
             case ActionRejected():
@@ -240,6 +256,11 @@ class Action(Aggregate):
                 self.status = Status.UNKNOWN
 
 
+def _require_readable(proposed: Proposed) -> None:
+    if proposed.arguments_sha256 == ERASED:
+        raise Refusal("person_erased", "the action is about somebody who was erased; nobody can read it any more")
+
+
 def _outcome(command: FinishAction) -> bytes | tuple[str, str]:
     """Canonical bytes of the result, or a failure's code and detail. A result that cannot be kept is a failure."""
     if command.result is None:
@@ -251,44 +272,3 @@ def _outcome(command: FinishAction) -> bytes | tuple[str, str]:
     if len(result) > RESULT_BYTES_MAX:
         return "result_too_large", f"the tool's result has {len(result)} bytes; at most {RESULT_BYTES_MAX}"
     return result
-
-
-@handles(ApproveAction)
-async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
-    action = Action(command.action_id)
-    await work.load(action)
-    action.approve(work.actor, work.now, command.arguments_sha256)
-    return {"action_id": action.id, "status": action.status}
-
-
-@handles(RejectAction)
-async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
-    action = Action(command.action_id)
-    await work.load(action)
-    action.reject(work.actor, command.reason)
-    return {"action_id": action.id, "status": action.status}
-
-
-@handles(StartAction)
-async def start(command: StartAction, work: Work) -> dict[str, Any]:
-    """Answers with what was approved, opened for the executor that holds the lease; `event_id` is the start itself,
-    the cause of the outcome.
-    """
-    action = Action(command.action_id)
-    await work.load(action)
-    action.start(command.attempt_id, work.actor, work.now)
-    answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
-    if action.status is Status.STARTED:
-        proposed = action.require()
-        started = work.events[-1].event_id if work.events else action.last and action.last.event_id
-        arguments = msgspec.json.decode(proposed.arguments_json)
-        answer |= {"tool": proposed.tool, "arguments": arguments, "event_id": started}
-    return answer
-
-
-@handles(FinishAction)
-async def finish(command: FinishAction, work: Work) -> dict[str, Any]:
-    action = Action(command.action_id)
-    await work.load(action)
-    action.finish(command)
-    return {"action_id": action.id, "status": action.status}

@@ -64,10 +64,8 @@ class Principal(Struct, frozen=True):
 
 
 class Agent(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.name = ""
-        self.tokens: dict[UUID, TokenIssued] = {}
+    name: str = ""
+    tokens: dict[UUID, TokenIssued] = {}  # noqa: RUF012  never changed, only replaced
 
     def create(self, name: str) -> None:
         if self.exists:
@@ -93,7 +91,7 @@ class Agent(Aggregate):
             case AgentCreated(name=name):
                 self.name = name
             case TokenIssued(token_id=token_id):
-                self.tokens[token_id] = event
+                self.tokens = {**self.tokens, token_id: event}
 
 
 def write_token(agent_id: UUID, token_id: UUID, secret: str) -> str:

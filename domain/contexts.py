@@ -1,5 +1,5 @@
 """Every context of this release. Importing this makes the registries of events and handlers whole."""
 
-from domain import actions, agents, people, planning, spaces, transcripts
+from domain import acting, actions, agents, people, planning, spaces, transcripts
 
-__all__ = ["actions", "agents", "people", "planning", "spaces", "transcripts"]
+__all__ = ["acting", "actions", "agents", "people", "planning", "spaces", "transcripts"]

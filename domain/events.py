@@ -7,21 +7,23 @@ An event class is a frozen struct whose proto message has the same name, fields,
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
-from domain import canonical
+from domain import canonical, upcasts
 
 
-class Event(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Event(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One fact, immutable, in the past tense. Fields without a default are always present in its bytes."""
 
     type: ClassVar[str] = ""
     """The proto message's full name, `stele.<context>.v1.<Name>`."""
     schema_version: ClassVar[int] = 1
+    subject_key: ClassVar[Literal["kept", "made", "destroyed"]] = "kept"
+    """What becomes, in the same commit, of the key that seals the personal fields about the stream's person."""
 
 
 E = TypeVar("E", bound=type[Event])
@@ -49,28 +51,46 @@ class UnknownEvent(Exception):
     """The log holds a (type, schema version) that this release cannot read."""
 
 
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
+Reader = Callable[[bytes], Event]
+_READERS: dict[upcasts.Kind, Reader] = {}
 
 
 def decode(type_: str, schema_version: int, data: bytes) -> Event:
-    """The event in `data`. Raises UnknownEvent for a type or schema version that this release does not know,
-    msgspec.ValidationError for bytes that do not fit the type.
+    """The event in `data`, of an earlier schema version by way of its upcasts (domain/upcasts.py).
+
+    Raises UnknownEvent for a type or schema version that this release does not know, UpcastFailed or
+    msgspec.ValidationError (both are ValueErrors) for bytes that do not fit the type.
     """
-    decoder = _DECODERS.get(type_)
-    if decoder is None:
-        if type_ not in REGISTRY:
-            raise UnknownEvent(f"{type_} (schema version {schema_version}) is not known to this release")
-        decoder = _DECODERS[type_] = msgspec.json.Decoder(REGISTRY[type_])
-    if schema_version != REGISTRY[type_].schema_version:
-        raise UnknownEvent(
-            f"{type_} has schema version {schema_version}; this release reads only {REGISTRY[type_].schema_version}"
-        )
-    decoded: Event = decoder.decode(data)
-    return decoded
+    reader = _READERS.get((type_, schema_version))
+    if reader is None:
+        reader = _READERS[type_, schema_version] = _reader((type_, schema_version))
+    return reader(data)
 
 
-class NewEvent(Struct, frozen=True):
-    """An event on its way into the log: everything that the envelope holds except the position and recorded_at."""
+def schema_versions() -> dict[str, int]:
+    """The schema version of every event class of this release."""
+    return {type_: cls.schema_version for type_, cls in REGISTRY.items()}
+
+
+def _reader(kind: upcasts.Kind) -> Reader:
+    """Raises UnknownEvent. What the steps leave is read as strictly as what is stored."""
+    type_, schema_version = upcasts.current(kind)
+    cls = REGISTRY.get(type_)
+    if cls is None or cls.schema_version != schema_version:
+        reads = "does not know it" if cls is None else f"reads only {cls.schema_version}"
+        raise UnknownEvent(f"{kind[0]} has schema version {kind[1]}; this release {reads}")
+    read: Reader = msgspec.json.Decoder(cls).decode
+    if kind == (type_, schema_version):
+        return read
+    parse = msgspec.json.Decoder(upcasts.Json).decode
+    return lambda data: read(msgspec.json.encode(upcasts.apply(kind, parse(data))))
+
+
+class NewEvent(Struct, frozen=True, gc=False):
+    """An event on its way into the log: everything that the envelope holds except the position and recorded_at.
+
+    `subjects` are the persons that its personal fields are about; where there are any, those fields are sealed.
+    """
 
     event_id: UUID
     stream_id: UUID
@@ -81,6 +101,7 @@ class NewEvent(Struct, frozen=True):
     causation_id: UUID | None
     correlation_id: UUID
     traceparent: str | None
+    subjects: tuple[UUID, ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -105,8 +126,15 @@ class Recorded(Struct, frozen=True, dict=True):
     causation_id: UUID | None
     correlation_id: UUID
     traceparent: str | None
+    subjects: tuple[UUID, ...] = ()
 
     @cached_property
     def payload(self) -> Event:
-        """The event itself, decoded once. Raises UnknownEvent."""
+        """The event itself, decoded once; personal fields are ciphertext until a vault has opened it. Raises
+        UnknownEvent.
+        """
         return decode(self.type, self.schema_version, self.data)
+
+    def open_as(self, payload: Event) -> None:
+        """From now on `payload` is what a vault made of the bytes, which stay as they are."""
+        self.__dict__["payload"] = payload

@@ -20,11 +20,6 @@ def space_reference(agent_id: UUID, reference: str) -> UUID:
         return space_id(agent_id, reference)
 
 
-def person_id(agent_id: UUID, label: str) -> UUID:
-    """A speaker's label names one person of the agent."""
-    return uuid5(agent_id, f"person:{normal_label(label)}")
-
-
 def chunk_id(space: UUID, source_id: str) -> UUID:
     """A chunk that its sender named is recorded once in its space."""
     return uuid5(space, f"chunk:{source_id}")

@@ -46,8 +46,20 @@ CONFLICT_RETRIES_MAX = 16
 """How often the runtime decides again after a version conflict. Beyond: refused, `conflict`."""
 APPEND_OUTAGE_SECONDS_MAX = 20.0
 """How long a command waits for Postgres to come back. Beyond: refused, `log_unavailable`."""
-STREAM_EVENTS_MAX = 100_000
-"""Events read to load one aggregate."""
+STREAM_PAGE_EVENTS_MAX = 1_000
+"""Events of one stream that are read at once to load an aggregate; a longer stream is read page by page."""
+LOAD_STREAMS_MAX = 1_000
+"""Streams in one query of the loader; a command that needs more has a query of its own."""
+LOADERS_MAX = 2
+"""Queries of the loader at a time: one that takes long does not hold up the rest."""
+AGGREGATES_CACHED_MAX = 10_000
+"""Aggregates that one runtime keeps, the least recently used go first. What is not kept is read again."""
+SNAPSHOT_EVENTS = 1_000
+"""An aggregate with so many events since its last snapshot gets a new one."""
+PERSON_KEY_SECONDS_MAX = 5.0
+"""How long a process goes on using a person's key that it has read; by then an erasure has reached it."""
+PERSON_KEYS_CACHED_MAX = 10_000
+"""Keys that one process keeps. What is not kept is read again."""
 
 # --- reading ----------------------------------------------------------------------------------
 PAGE_EVENTS_MAX = 5_000
@@ -58,6 +70,44 @@ POLL_SECONDS = 1.0
 """A wake-up is a hint; this poll is the guarantee."""
 MIN_POSITION_WAIT_SECONDS_MAX = 10.0
 """How long a read waits for `min_position`. Beyond: 503 `projection_behind`."""
+
+# --- projections ------------------------------------------------------------------------------
+PROJECTION_VERSION_MAX = 999
+"""A projection's version; the second part of a cursor holds it with the revision (docs/adr/0011)."""
+REVISION_MAX = 999_999
+"""Rebuilds of one version of a topic that changed something. Beyond: the projection's version has to be raised."""
+ENTRY_KEY_CHARS_MAX = 500
+"""An entry's key; an index takes no more. Beyond: the projection stops at that event."""
+PROJECTION_ERROR_CHARS_MAX = 500
+"""What is kept of the error of a projection that stopped. Beyond: cut."""
+BUILD_PAGE_EVENTS_MAX = 10_000
+"""Events in one page of a rebuild or a verification; two pages are in memory at a time."""
+BUILDS_MAX = 2
+"""Rebuilds and verifications that run at a time, over all processes of a hub. Beyond: 503 `overloaded`."""
+DROP_SECONDS_MAX = 10.0
+"""How long whoever has built something waits to drop what it replaces. Beyond: a projector drops it later."""
+SWEEP_SECONDS = 60.0
+"""How often a projector looks for builds that nobody wants any more."""
+
+# --- time travel ------------------------------------------------------------------------------
+AS_OF_WAIT_SECONDS_MAX = 5.0
+"""How long a read waits for a state of the past to be built. Beyond: 503 `as_of_building`; the build goes on."""
+AS_OF_WAITING_MAX = 64
+"""States that may wait to be built, one after the other. Beyond: 503 `overloaded`."""
+AS_OF_KEPT_MAX = 16
+"""States of the past that are kept, of all topics. Beyond: the longest unused one goes."""
+AS_OF_KEPT_EVENTS_MAX = 20_000_000
+"""Events that all kept states are folded from; it bounds the disk that they take. One state is always kept."""
+AS_OF_SECONDS = 900.0
+"""How long a state of the past is kept that nobody reads."""
+
+# --- housekeeping -----------------------------------------------------------------------------
+IDEMPOTENCY_KEY_SECONDS = 7 * 24 * 3600.0
+"""How long an idempotency key is remembered, at least. Later the same request counts as a new one."""
+PRUNE_ROWS_MAX = 1_000
+"""Rows pruned in one transaction."""
+PRUNE_SECONDS = 60.0
+"""How often what is too old is looked for."""
 
 # --- sync -------------------------------------------------------------------------------------
 SOCKETS_MAX = 5_000
@@ -95,3 +145,13 @@ ACK_WAIT_SECONDS = 90.0
 """Longer than a tool plus two commands: an event is redelivered only when its worker is gone."""
 RELAY_BATCH_EVENTS_MAX = 500
 """Events published and not yet acknowledged by JetStream."""
+
+# --- looking after it -------------------------------------------------------------------------
+STALLED_SECONDS_MAX = 30.0
+"""A topic, or the relay, that is behind the log and has not moved for so long is a problem in `/readyz`."""
+HEALTH_SECONDS_MAX = 5.0
+"""How long Postgres and NATS have to say how they are. Beyond: they cannot be reached."""
+REFUSALS_LOGGED_PER_SECOND_MAX = 10
+"""Lines about refused requests in the log of one process. Beyond: counted, and told with the next line."""
+SPAN_LINKS_MAX = 32
+"""Spans that the span of one batch or page is linked to. Beyond: the rest is left out."""

@@ -1,30 +1,77 @@
-"""People: a speaker is somebody. A label becomes a person of the agent at first sight."""
+"""People: a speaker is somebody. A label becomes a person of the agent at first sight, until that person is erased."""
 
+from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
+from domain.refusals import Refusal
+from domain.runtime import Command, Work, handles
 
 _PACKAGE = "stele.people.v1"
 
 
 @event(_PACKAGE)
 class PersonRegistered(Event, frozen=True):
+    """The person's key is made with this event."""
+
+    subject_key = "made"
     person_id: UUID
     label: Personal
 
 
+@event(_PACKAGE)
+class PersonErased(Event, frozen=True):
+    """The person's key is destroyed with this event: what was sealed with it stays sealed."""
+
+    subject_key = "destroyed"
+    person_id: UUID
+
+
+class ErasePerson(Command, frozen=True):
+    person_id: UUID
+
+
 class Person(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.label = ""
+    erased: bool = False
 
     def meet(self, label: str) -> None:
         """Register the person, unless it is known already."""
         if not self.exists:
-            self.emit(PersonRegistered(self.id, label))
+            self.emit(PersonRegistered(self.id, label), about=(self.id,))
+
+    def erase(self) -> None:
+        """Raises Refusal `person_not_found`. Said twice, it is done once."""
+        if not self.exists:
+            raise Refusal("person_not_found", f"no person {self.id} in this agent")
+        if not self.erased:
+            self.emit(PersonErased(self.id))
 
     def when(self, event: Event) -> None:
         match event:
-            case PersonRegistered(label=label):
-                self.label = label
+            case PersonErased():
+                self.erased = True
+
+
+async def find_people(work: Work, labels: Collection[str]) -> dict[str, Person]:
+    """The person that each label stands for now, known or not. Who was erased is nobody any more: the same label said
+    again is somebody new.
+    """
+    found: dict[str, Person] = {}
+    wanted, generation = set(labels), 0
+    while wanted:
+        people = {label: Person(await work.pseudonym(f"person:{generation}:{label}")) for label in sorted(wanted)}
+        await work.load(*people.values())
+        found |= people
+        wanted = {label for label, person in people.items() if person.erased}
+        generation += 1
+    return found
+
+
+@handles(ErasePerson)
+async def erase_person(command: ErasePerson, work: Work) -> dict[str, Any]:
+    person = Person(command.person_id)
+    await work.load(person)
+    person.erase()
+    return {"person_id": person.id, "erased": person.erased}

@@ -12,6 +12,7 @@ from domain.limits import (
     PROPOSALS_PER_PLAN_MAX,
     RATIONALE_CHARS_MAX,
 )
+from domain.personal import ERASED
 from domain.ports import Proposal
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
@@ -39,7 +40,8 @@ async def record_plan(command: RecordPlan, work: Work) -> dict[str, Any]:
     space.require()
     if not any(action.exists for action in actions):  # a planner that thinks again may come to other proposals
         for action, proposal in zip(actions, command.proposals, strict=True):
-            action.emit(_proposed(action.id, space.id, proposal, speakers))
+            proposed = _proposed(action.id, space.id, proposal, speakers)
+            action.emit(proposed, about=proposed.person_ids)
     return {"space_id": space.id, "action_ids": [action.id for action in actions if action.exists]}
 
 
@@ -49,7 +51,9 @@ async def _speakers(command: RecordPlan, work: Work) -> dict[int, UUID]:
     said = {
         recorded.position: recorded.payload.person_id
         for recorded in await work.evidence(positions)
-        if isinstance(recorded.payload, TranscriptChunkRecorded) and recorded.payload.space_id == command.space_id
+        if isinstance(recorded.payload, TranscriptChunkRecorded)
+        and recorded.payload.space_id == command.space_id
+        and recorded.payload.text != ERASED
     }
     unknown = [position for position in positions if position not in said]
     if unknown:

@@ -7,7 +7,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from domain.aggregate import Snapshot
 from domain.events import NewEvent, Recorded
+
+WHOLE = -1
+"""For `Log.load`: a stream from its first event."""
 
 
 class Clock(Protocol):
@@ -20,15 +24,23 @@ class Ids(Protocol):
         """A fresh id that sorts by time (UUIDv7, RFC 9562)."""
 
 
-class Expectation(Struct, frozen=True):
+class Expectation(Struct, frozen=True, gc=False):
     """A stream must be at this version when the transaction gets its positions. Zero: it must not exist."""
 
     stream_id: UUID
     version: int
 
 
-class Transaction(Struct, frozen=True):
-    """One command's outcome on its way into the log: all of it or nothing.
+class WrappedKey(Struct, frozen=True, gc=False):
+    """A person's key as it is kept: encrypted by the master key of that id."""
+
+    subject_id: UUID
+    master_key_id: str
+    wrapped: bytes
+
+
+class Transaction(Struct, frozen=True, gc=False):
+    """One command's outcome on its way into the log: all of it or nothing, keys that come and go with it included.
 
     With an idempotency `key`, the outcome (`result`, canonical JSON) is kept beside the events in the same commit.
     A refusal that carries a key is kept as well: no events, `result` tells the refusal.
@@ -41,16 +53,18 @@ class Transaction(Struct, frozen=True):
     fingerprint: bytes = b""
     """SHA-256 of the request that the key stands for."""
     result: bytes = b""
+    new_keys: tuple[WrappedKey, ...] = ()
+    destroyed_keys: tuple[UUID, ...] = ()
 
 
-class Appended(Struct, frozen=True):
+class Appended(Struct, frozen=True, gc=False):
     """Durable. Positions are inclusive; without events both are the head of the log at that moment."""
 
     first_position: int
     last_position: int
 
 
-class Conflict(Struct, frozen=True):
+class Conflict(Struct, frozen=True, gc=False):
     """A stream had moved on; nothing was written."""
 
     stream_id: UUID
@@ -58,7 +72,7 @@ class Conflict(Struct, frozen=True):
     actual: int
 
 
-class Repeated(Struct, frozen=True):
+class Repeated(Struct, frozen=True, gc=False):
     """The key was used before for the same request; nothing was written. `result` is the first answer."""
 
     first_position: int
@@ -66,7 +80,7 @@ class Repeated(Struct, frozen=True):
     result: bytes
 
 
-class KeyReused(Struct, frozen=True):
+class KeyReused(Struct, frozen=True, gc=False):
     """The key was used before for another request; nothing was written."""
 
 
@@ -77,7 +91,18 @@ class Log(Protocol):
     """The append-only log, the one authority (invariants I1, I3, I11)."""
 
     async def append(self, transaction: Transaction) -> Verdict:
-        """Returns after the commit is on disk. Raises Refusal `overloaded` or `log_unavailable`."""
+        """Returns after the commit is on disk. Raises Refusal `overloaded` or `log_unavailable`, and ValueError, with
+        nothing written, for events whose versions do not continue their stream.
+        """
+
+    async def load(self, agent_id: UUID, wanted: Sequence[tuple[UUID, int]]) -> list[Snapshot | Recorded]:
+        """What streams say after the versions that are known of them: for each at most STREAM_PAGE_EVENTS_MAX events,
+        in their order, streams one after the other. For version 0 it may begin with a snapshot, and the events after
+        that. WHOLE instead of a version: from the first event, without a snapshot.
+        """
+
+    async def keep_snapshot(self, agent_id: UUID, snapshot: Snapshot) -> None:
+        """Keep it for the next `load`, unless there is a newer one. A cache: it may be lost, and raises nothing."""
 
     async def read_streams(self, agent_id: UUID, stream_ids: Sequence[UUID]) -> list[Recorded]:
         """All events of these streams, ordered by stream and version; a stream that does not exist has none."""
@@ -94,8 +119,52 @@ class Log(Protocol):
     async def epoch(self) -> str:
         """The name of this history, the first part of every cursor: eight hexadecimal digits."""
 
+    async def kinds(self) -> list[tuple[str, int, int]]:
+        """Every (type, schema version) that the log holds, with the position of the first of its kind."""
+
     async def head(self) -> int:
         """The newest position; 0 when the log is empty."""
+
+
+class KeyStore(Protocol):
+    """Where wrapped keys are kept, beside the log and not in it. They come and go with transactions (`Log.append`)."""
+
+    async def find(self, wanted: Sequence[tuple[UUID, UUID]]) -> list[tuple[UUID, WrappedKey]]:
+        """The keys that are there of these (agent, subject)s, each with its agent."""
+
+    async def add(self, agent_id: UUID, key: WrappedKey) -> None:
+        """Keep a key that goes with no event, unless the subject has one."""
+
+    async def others(self, master_key_id: str, limit: int) -> list[tuple[UUID, WrappedKey]]:
+        """Keys that are wrapped by another master key than this, each with its agent."""
+
+    async def rewrap(self, agent_id: UUID, old: WrappedKey, new: WrappedKey) -> None:
+        """Put `new` in the place of `old`, if that is still there: a key that was destroyed meanwhile stays so."""
+
+
+class Sealed(Struct, frozen=True, gc=False):
+    """Events whose personal fields are ciphertext, and the keys that have to be kept with them."""
+
+    events: tuple[NewEvent, ...]
+    new_keys: tuple[WrappedKey, ...]
+
+
+class Vault(Protocol):
+    """Seals what is personal, and opens it again as long as the persons' keys are there (invariant I9)."""
+
+    async def seal(self, agent_id: UUID, events: Sequence[NewEvent]) -> Sealed:
+        """Seal the personal fields of every event that has subjects, with all their keys together. An event that makes
+        a key gets a new one. Where a key is gone, the fields say ERASED and the event has no subjects.
+        Raises Refusal `keys_unavailable`.
+        """
+
+    async def open(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
+        """The same events, payloads in plain text; personal fields that cannot be opened any more say ERASED.
+        Raises Refusal `keys_unavailable` when nobody can tell whether they could be.
+        """
+
+    async def pseudonym(self, agent_id: UUID, name: str) -> UUID:
+        """An id that follows from a name, and from which nobody without the agent's key can tell the name."""
 
 
 class Utterance(Struct, frozen=True):

@@ -46,12 +46,16 @@ CODES: Final = frozenset(
         "lease_held",
         "lease_lost",
         "evidence_unknown",
+        "person_not_found",
+        "person_erased",
         # the same command again
         "idempotency_key_reused",
         "idempotency_key_in_flight",
         # not now
+        "version_mismatch",
         "conflict",
         "overloaded",
         "log_unavailable",
+        "keys_unavailable",
     }
 )

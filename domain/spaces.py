@@ -29,9 +29,7 @@ class CreateSpace(Command, frozen=True):
 
 
 class Space(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.name = ""
+    name: str = ""
 
     def create(self, name: str, title: str | None) -> None:
         if len(name) > SPACE_NAME_CHARS_MAX or _NAME.fullmatch(name) is None:

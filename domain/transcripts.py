@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain import ids
+from domain import canonical, ids
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
 from domain.limits import CHUNKS_PER_BATCH_MAX, LABEL_CHARS_MAX, SOURCE_ID_CHARS_MAX, TEXT_CHARS_MAX
-from domain.people import Person
+from domain.people import find_people
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 from domain.spaces import Space
@@ -50,9 +50,9 @@ class RecordTranscript(Command, frozen=True):
 
 
 class TranscriptChunk(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.said: tuple[UUID, str] | None = None
+    cached = False
+    said: tuple[UUID, str] | None = None
+    """Who, and the SHA-256 of the words."""
 
     def record(self, space_id: UUID, person_id: UUID, spoken: Spoken) -> bool:
         """Record what was said; False when it is recorded already.
@@ -60,7 +60,7 @@ class TranscriptChunk(Aggregate):
         Raises Refusal `chunk_differs` when the same id came before with other words or another speaker.
         """
         if self.said is not None:
-            if self.said != (person_id, spoken.text):
+            if self.said != _said(person_id, spoken.text):
                 raise Refusal(
                     "chunk_differs",
                     f"chunk {spoken.id!r} is there with other words or another speaker; "
@@ -79,13 +79,18 @@ class TranscriptChunk(Aggregate):
                 ended_at=_utc(spoken.ended_at),
             ),
             occurred_at=spoken.started_at,
+            about=(person_id,),
         )
         return True
 
     def when(self, event: Event) -> None:
         match event:
             case TranscriptChunkRecorded(person_id=person_id, text=text):
-                self.said = (person_id, text)
+                self.said = _said(person_id, text)
+
+
+def _said(person_id: UUID, text: str) -> tuple[UUID, str]:
+    return person_id, canonical.sha256_hex(text.encode())
 
 
 @handles(RecordTranscript)
@@ -98,23 +103,21 @@ async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, 
         _check(spoken, f"chunk {index}: " if len(command.chunks) > 1 else "")
     space = Space(command.space_id)
     chunks: dict[UUID, TranscriptChunk] = {}
-    people: dict[UUID, Person] = {}
-    parts: list[tuple[UUID, UUID, Spoken]] = []
+    parts: list[tuple[TranscriptChunk, str, Spoken]] = []
     for spoken in command.chunks:
-        chunk = ids.chunk_id(space.id, spoken.id) if spoken.id is not None else work.new_id()
-        person = ids.person_id(work.agent_id, spoken.speaker)
-        chunks.setdefault(chunk, TranscriptChunk(chunk))
-        people.setdefault(person, Person(person))
-        parts.append((chunk, person, spoken))
-    if space.id in people or space.id in chunks:
-        space.require()  # it is somebody or something else
-    await work.load(space, *chunks.values(), *people.values())
+        id = ids.chunk_id(space.id, spoken.id) if spoken.id is not None else work.new_id()
+        parts.append((chunks.setdefault(id, TranscriptChunk(id)), ids.normal_label(spoken.speaker), spoken))
+    if space.id in chunks:
+        space.require()  # it is something else
+    await work.load(space, new=tuple(chunks.values()))
     space.require()
+    people = await find_people(work, {label for _, label, _ in parts})
     answer = []
-    for chunk, person, spoken in parts:
-        people[person].meet(ids.normal_label(spoken.speaker))
-        recorded = chunks[chunk].record(space.id, person, spoken)
-        answer.append({"chunk_id": chunk, "person_id": person, "recorded": recorded})
+    for chunk, label, spoken in parts:
+        person = people[label]
+        person.meet(label)
+        recorded = chunk.record(space.id, person.id, spoken)
+        answer.append({"chunk_id": chunk.id, "person_id": person.id, "recorded": recorded})
     return {"space_id": space.id, "recorded": sum(part["recorded"] for part in answer), "chunks": answer}
 
 

@@ -1,15 +1,23 @@
-"""The cursor `<epoch>.<projection version>.<position>`: "I have all of this topic up to here" (docs/adr/0004)."""
+"""The cursor `<epoch>.<projection version>.<position>`: "I have all of this topic up to here" (docs/adr/0004).
+
+The second part is the version of the fold and, in thousands, the revision of its entries (docs/adr/0011): 1 is version 1 as
+it was folded first, 2001 is version 1 after two rebuilds that corrected something.
+"""
 
 import re
 from collections.abc import Sequence
 
 from msgspec import Struct
 
+from domain.limits import PROJECTION_VERSION_MAX
+
 _FORM = re.compile(r"([0-9a-f]{8})\.([0-9]{1,9})\.([0-9]{1,18})")
 
 
 class Cursor(Struct, frozen=True):
-    """`epoch` names one history of one log, `version` one fold of it, `position` a place in it."""
+    """`epoch` names one history of one log, `version` what readers see of one fold of it (`served_version`), `position` a
+    place in it.
+    """
 
     epoch: str
     version: int
@@ -17,6 +25,11 @@ class Cursor(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.version}.{self.position}"
+
+
+def served_version(version: int, revision: int) -> int:
+    """What a cursor carries: no two that may differ in an entry that a client has are the same."""
+    return revision * (PROJECTION_VERSION_MAX + 1) + version
 
 
 def parse(text: str) -> Cursor:

@@ -1,14 +1,20 @@
 """Runs projections: read a page of events, load the touched entries once, fold in memory, write once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Generic, Protocol, TypeVar
 
-from msgspec import Struct
-
-from domain.events import Recorded
+from domain import upcasts
+from domain.events import REGISTRY
 from domain.limits import PAGE_EVENTS_MAX
-from domain.ports import Log
-from projections.ports import EntryKey, EntryStore, Generation
-from projections.projection import AnyProjection, Entry
+from projections import folding
+from projections.folding import Failure, Folded, Kept, Stored
+from projections.ports import EntryKey, EntryStore, EventSource, Generation, Scanned
+from projections.projection import AnyProjection
+from projections.reading import reading
+from projections.seen import Seen
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class ProjectionStopped(Exception):
@@ -20,16 +26,167 @@ class ProjectionStopped(Exception):
         self.position = position
 
 
-class Page(Struct, frozen=True):
-    """What a page of events did: the entries to write, up to where, and the failure that ended it early, if any."""
+class Started(Awaitable[T_co], Protocol[T_co]):
+    """Work that may be under way already. An asyncio.Task is one."""
 
-    changed: tuple[Entry, ...]
-    position: int
-    failed: tuple[int, Exception] | None = None
+    def cancel(self) -> object: ...
+
+
+class InTurn(Generic[T]):
+    """Work that is done when it is awaited, and not before."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._work.__await__()
+
+    def cancel(self) -> None:
+        self._work.close()
+
+
+Start = Callable[[Coroutine[Any, Any, Any]], Started[Any]]
+
+
+class Page:
+    """A page of events that a projection reads, and what is known of the entries that they touch."""
+
+    def __init__(self, projection: AnyProjection, scanned: Scanned) -> None:
+        mine, failed = scanned.events, None
+        self.end = scanned.position
+        self.count = scanned.count
+        if mine:
+            mine, _, failed = reading(mine, projection.reads)
+        self._touched = folding.touch(projection, mine)
+        self.keys = self._touched.keys
+        self._projection = projection
+        self._failed = self._touched.failed or failed
+
+    def fold(self, stored: Stored) -> Folded:
+        """Raises nothing; a poisoned event is in `failed`, and the page then ends just before it."""
+        folded = folding.fold(self._projection, self._touched, stored)
+        failed = folded.failed or self._failed
+        if failed is not None:
+            self.end = failed[0] - 1
+        return Folded(folded.entries, folded.kept, failed)
+
+
+class Run:
+    """One projection on its way through the log, page after page, on one generation.
+
+    While a page is written, the next one is read and folded on what the first has made of the entries; `start` begins
+    work that is awaited later (asyncio.create_task), and without it everything happens in turn. Nothing of a page that
+    is not written is lost but time: the checkpoint tells. Whoever ends it before its time calls `close`.
+    """
+
+    def __init__(
+        self,
+        log: EventSource,
+        store: EntryStore,
+        projection: AnyProjection,
+        generation: Generation,
+        *,
+        start: Start = InTurn,
+        lasting: bool = True,
+    ) -> None:
+        """`lasting`: more than a page will be folded, so it pays to remember which entries there are."""
+        self.generation = generation
+        """As it was written last."""
+        self._log = log
+        self._store = store
+        self._projection = projection
+        self._start = start
+        self._known = [type_ for type_ in REGISTRY if upcasts.present_name(type_) not in projection.reads]
+        """Types that are not read. What this release does not know is read, and stops the projection."""
+        self._folded = generation.position
+        self._read: tuple[int, Started[Page]] | None = None
+        """Where the page goes on from that is being read, and its reading."""
+        self._saved: Started[Generation] | None = None
+        self._unsaved: dict[EntryKey, Kept] = {}
+        self._seen = Seen() if lasting and generation.position == 0 else None
+
+    async def advance(self, *, limit: int = PAGE_EVENTS_MAX, up_to: int | None = None) -> Generation:
+        """Fold the next page and begin to write it; at the end of the log, or of what was asked for, wait until all is
+        written. Returns the generation as it was written last, unchanged when there is nothing new.
+
+        Raises CheckpointMoved when another process was faster, ProjectionStopped when the fold fails, and ValueError
+        when the log shows a hole, which it never does (invariant I3).
+        """
+        page = await self._next(limit, up_to)
+        if page.count == 0:
+            self._seen = None  # from now on there is little to load
+            await self._settle()
+            await self._store.still(self.generation)
+            return self.generation
+        more = page.count == limit and (up_to is None or page.end < up_to)
+        if more:
+            self._read = (page.end, self._start(self._page(page.end, _room(page.end, limit, up_to))))
+        folded = page.fold(await self._stored(page.keys))
+        await self._settle()
+        if page.end > self._folded:
+            self._saved = self._start(self._store.save(self.generation, folded.entries, page.end))
+            self._folded, self._unsaved = page.end, dict(folded.kept)
+        if folded.failed is not None or not more:
+            await self._settle()
+        if folded.failed is not None:
+            await self._stop(folded.failed)
+        return self.generation
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for work in (self._read[1] if self._read is not None else None, self._saved):
+            if work is not None:
+                work.cancel()
+        self._read = self._saved = None
+
+    async def _next(self, limit: int, up_to: int | None) -> Page:
+        if self._read is not None:
+            begin, read = self._read
+            self._read = None
+            if begin == self._folded:
+                return await read
+            read.cancel()
+        return await self._page(self._folded, _room(self._folded, limit, up_to))
+
+    async def _page(self, after: int, limit: int) -> Page:
+        scanned = Scanned((), after, 0) if limit <= 0 else await self._log.read_but(self._known, after, limit)
+        if scanned.position != after + scanned.count:
+            raise ValueError(f"the log has a hole between {after} and {scanned.position}")
+        # Here, on `scanned.events`, whatever is sealed in them is opened: before any key or fold sees it.
+        return Page(self._projection, scanned)
+
+    async def _stored(self, keys: frozenset[EntryKey]) -> Stored:
+        """What there is under these keys: of the page before, which may not be written yet, and of the store."""
+        unsaved = self._unsaved
+        wanted = self._seen.add(keys) if self._seen is not None else keys
+        kept = {key: unsaved[key] for key in wanted if key in unsaved} if unsaved else {}
+        missing = [key for key in wanted if key not in kept]
+        stored = folding.keep(self._projection, await self._store.load(self.generation.id, missing) if missing else ())
+        return Stored(stored.kept | kept, stored.broken)
+
+    async def _settle(self) -> None:
+        """Until the page before is written."""
+        if self._saved is not None:
+            saved, self._saved = self._saved, None
+            self.generation = await saved
+            self._unsaved = {}
+
+    async def _stop(self, failed: Failure) -> None:
+        self.close()
+        position, cause = failed
+        stopped = ProjectionStopped(self._projection.topic, position, cause)
+        await self._store.stop(self.generation, position, str(stopped))
+        raise stopped from cause
+
+
+def _room(after: int, limit: int, up_to: int | None) -> int:
+    return limit if up_to is None else min(limit, up_to - after)
 
 
 class Engine:
-    def __init__(self, log: Log, store: EntryStore) -> None:
+    """Folds single pages. Whoever has many to fold makes a Run."""
+
+    def __init__(self, log: EventSource, store: EntryStore) -> None:
         self._log = log
         self._store = store
 
@@ -41,52 +198,9 @@ class Engine:
         limit: int = PAGE_EVENTS_MAX,
         up_to: int | None = None,
     ) -> Generation:
-        """Fold one page of events. Returns the generation unchanged when there is nothing new.
-
-        Raises CheckpointMoved when another process was faster, ProjectionStopped when the fold fails, and
-        ValueError when the log shows a hole, which it never does (invariant I3).
+        """Fold one page of events and write it. Returns the generation unchanged when there is nothing new.
+        Raises as Run.advance.
         """
-        if up_to is not None:
-            limit = min(limit, up_to - generation.position)
-        if limit <= 0:
-            return generation
-        events = await self._log.read(generation.position, limit)
-        if not events:
-            return generation
-        if events[-1].position != generation.position + len(events):
-            raise ValueError(f"the log has a hole between {generation.position} and {events[-1].position}")
-        page = await self._fold(projection, generation, events)
-        if page.position > generation.position:
-            generation = await self._store.save(generation, page.changed, page.position)
-        if page.failed is not None:
-            position, cause = page.failed
-            stopped = ProjectionStopped(projection.topic, position, cause)
-            await self._store.stop(generation, position, str(stopped))
-            raise stopped from cause
-        return generation
-
-    async def _fold(self, projection: AnyProjection, generation: Generation, events: Sequence[Recorded]) -> Page:
-        mine = [event for event in events if event.type in projection.reads]
-        touched: list[tuple[Recorded, list[str]]] = []
-        end, failed = events[-1].position, None
-        for event in mine:
-            try:
-                touched.append((event, list(projection.key(event))))
-            except Exception as error:  # a poisoned event: whatever it raises, this projection stops here
-                end, failed = event.position - 1, (event.position, error)
-                break
-        keys = {(event.agent_id, key) for event, names in touched for key in names}
-        entries = {(e.agent_id, e.key): e for e in await self._store.load(generation.id, keys)} if keys else {}
-        changed: dict[EntryKey, Entry] = {}
-        for event, names in touched:
-            try:
-                outcome = [(key, projection.apply(_current(entries, changed, event, key), event, key)) for key in names]
-            except Exception as error:  # as above
-                end, failed = event.position - 1, (event.position, error)
-                break
-            changed.update({(event.agent_id, key): entry for key, entry in outcome if entry is not None})
-        return Page(tuple(changed.values()), end, failed)
-
-
-def _current(entries: dict[EntryKey, Entry], changed: dict[EntryKey, Entry], event: Recorded, key: str) -> Entry | None:
-    return changed.get((event.agent_id, key)) or entries.get((event.agent_id, key))
+        run = Run(self._log, self._store, projection, generation, lasting=False)
+        limit = _room(generation.position, limit, up_to)
+        return await run.advance(limit=limit, up_to=generation.position + limit)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from domain import canonical
 from domain.events import Event, Recorded
+from domain.limits import PROJECTION_VERSION_MAX
 
 
 class Value(Struct, frozen=True, omit_defaults=True):
@@ -42,21 +43,24 @@ class Projection(Generic[V]):
         key: Callable[[Recorded], Iterable[str]],
         fold: Callable[[V | None, Recorded], V | None],
     ) -> None:
+        if not 0 < version <= PROJECTION_VERSION_MAX:
+            raise ValueError(f"{topic} has version {version}; expected 1 to {PROJECTION_VERSION_MAX}")
         self.topic = topic
         self.version = version
         self.reads = frozenset(event.type for event in reads)
         self.key = key
         self.fold = fold
-        self._decoder = msgspec.json.Decoder(value)
+        self.decode: Callable[[bytes], V] = msgspec.json.Decoder(value).decode
+        """A stored value. It has to be the value that was stored: whether an entry was stored in between, or folded on in
+        memory, must not be seen by `fold` (tests/conformance/test_values.py).
+        """
 
     def apply(self, entry: Entry | None, event: Recorded, key: str) -> Entry | None:
-        """The entry after `event`; None when there was none and there is none."""
-        before = None if entry is None or entry.value is None else self._decoder.decode(entry.value)
+        """The entry after `event`, for whoever folds one; None when there was none and there is none."""
+        before = None if entry is None or entry.value is None else self.decode(entry.value)
         after = self.fold(before, event)
         if after is None:
-            if entry is None:
-                return None
-            return Entry(event.agent_id, key, entry.space_id, event.position, None)
+            return Entry(event.agent_id, key, entry.space_id, event.position, None) if entry is not None else None
         return Entry(event.agent_id, key, getattr(after, "space_id", None), event.position, canonical.encode(after))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -17,6 +17,8 @@ _READY_SECONDS_MAX = 90.0
 
 class RunningHub:
     """Start with `start`, end with `stop` or `kill`; the folder stays, so it can be started again."""
+
+    command: ClassVar[list[str]] = STELE
 
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
@@ -28,9 +30,8 @@ class RunningHub:
         began = time.monotonic()
         self.data.parent.mkdir(parents=True, exist_ok=True)
         errors = self.data.with_suffix(".err").open("w")
-        self._process = subprocess.Popen(
-            [*STELE, "up", "--port", "0"], env=self._environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+        up = [*self.command, "up", "--port", "0"]
+        self._process = subprocess.Popen(up, env=self._environment, stdout=subprocess.PIPE, stderr=errors, text=True)
         errors.close()
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

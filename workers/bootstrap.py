@@ -16,12 +16,15 @@ from domain.canonical import sha256_hex
 from domain.refusals import Refusal
 from domain.runtime import Command, Context, Runtime
 from workers import parts
+from workers.keys import prepare, vault
+from workers.readable import refuse_unreadable
+from workers.settings import Settings
 
 _log = structlog.get_logger()
 _FIRST_ROLES = ("owner", "operator")
 
 
-async def bootstrap(conninfo: str, token_file: Path) -> None:
+async def bootstrap(conninfo: str, token_file: Path, settings: Settings) -> None:
     """Bring the schema up to date and see that the token in `token_file` is an owner's. Doing it twice changes nothing.
 
     A log without agents gets its first one. A token file that is lost is replaced by a new token of that agent.
@@ -30,7 +33,9 @@ async def bootstrap(conninfo: str, token_file: Path) -> None:
         _log.info("migrated", migration=name)
     async with Appender(conninfo) as appender, pool(conninfo, "bootstrap", 1) as reading:
         log = PostgresLog(reading, appender)
-        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds())
+        await refuse_unreadable(log)
+        await prepare(settings, reading)
+        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds(), vault(settings, reading))
         if await _valid(log, _read(token_file)):
             return
         first = await log.read(0, 1)
@@ -39,10 +44,11 @@ async def bootstrap(conninfo: str, token_file: Path) -> None:
         await _give_token(runtime, agent_id, "hub", token_file, _FIRST_ROLES, exists=created is not None)
 
 
-async def create_agent(conninfo: str, name: str, token_file: Path) -> UUID:
+async def create_agent(conninfo: str, name: str, token_file: Path, settings: Settings) -> UUID:
     """Another agent on the same hub: a tenant of its own, which shares nothing with the others. Raises Refusal."""
     async with Appender(conninfo) as appender, pool(conninfo, "bootstrap", 1) as reading:
-        runtime = Runtime(PostgresLog(reading, appender), parts.SystemClock(), parts.TimeOrderedIds())
+        log = PostgresLog(reading, appender)
+        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds(), vault(settings, reading))
         agent_id = parts.TimeOrderedIds().new()
         await _give_token(runtime, agent_id, name, token_file, ("owner",), exists=False)
         return agent_id

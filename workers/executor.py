@@ -11,10 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter, Histogram
 
+from adapters import tracing
 from adapters.nats.commands import CommandClient
 from adapters.nats.consumer import Consumer, Redeliver
-from domain import canonical
+from domain import canonical, upcasts
 from domain.actions import ActionApproved, FinishAction, StartAction, Status
 from domain.events import Recorded
 from domain.limits import (
@@ -32,18 +34,30 @@ from workers import parts
 from workers.process import run, run_until
 from workers.settings import NotConfigured, Settings, required
 
+_FAILURES = frozenset({"tool_unavailable", "tool_timeout", "tool_error", "result_invalid", "result_too_large"})
+_ACTIONS = Counter(
+    "stele_executor_actions_total",
+    "Approved actions by what came of them: succeeded, tool_failed, lease_held, not_started, or how the tool failed.",
+    ("outcome",),
+)
+_SECONDS = Histogram(
+    "stele_executor_tool_seconds",
+    "How long a tool ran.",
+    ("tool",),
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
 _log = structlog.get_logger()
 
 
 def main(settings: Settings) -> None:
     tools = load_tools(settings.tools)
-    run("executor", lambda stop: _main(settings, tools, stop), level=settings.log_level)
+    run("executor", lambda stop: _main(settings, tools, stop), level=settings.log_level, exposed=settings)
 
 
 async def _main(settings: Settings, tools: dict[str, Tool], stop: asyncio.Event) -> None:
     client = await parts.nats(required(settings.nats_url, "STELE_NATS_URL"), "executor")
     execution = Execution(tools, CommandClient(client, "executor"), parts.TimeOrderedIds())
-    await run_until(stop, Consumer(client, "executor", [ActionApproved.type], execution.on_event).run())
+    await run_until(stop, Consumer(client, "executor", upcasts.names(ActionApproved.type), execution.on_event).run())
     await client.close()
 
 
@@ -87,12 +101,15 @@ class Execution:
             )
         except Refusal as refusal:
             if refusal.code == "lease_held":
+                _ACTIONS.labels("lease_held").inc()
                 raise Redeliver(refusal.retry_after_seconds or LEASE_SECONDS) from refusal
+            _ACTIONS.labels("not_started").inc()
             _log.info("action_not_started", action=str(approved.action_id), code=refusal.code)
             return
         if started["status"] == Status.STARTED:
-            outcome = await self._run(approved.action_id, attempt, started["tool"], started["arguments"])
+            outcome = await self._observed(approved.action_id, attempt, started["tool"], started["arguments"])
             await self._report(event, UUID(started["event_id"]), outcome)
+            _ACTIONS.labels(_named(outcome)).inc()
             self._look_after_threads()
 
     def _look_after_threads(self) -> None:
@@ -110,6 +127,14 @@ class Execution:
                 return
             except TimeoutError:
                 _log.warning("outcome_waits_for_the_runtime", action=str(outcome.action_id))
+
+    async def _observed(self, action: UUID, attempt: UUID, name: str, arguments: dict[str, Any]) -> FinishAction:
+        known = name if name in self._tools else "unknown"  # a model may have made the name up
+        span = tracing.start("tool", tracing.here(), {"stele.tool": known})
+        with tracing.current(span), _SECONDS.labels(known).time():
+            outcome = await self._run(action, attempt, name, arguments)
+            span.set_attribute("stele.outcome", _named(outcome))
+            return outcome
 
     async def _run(self, action: UUID, attempt: UUID, name: str, arguments: dict[str, Any]) -> FinishAction:
         tool = self._tools.get(name)
@@ -134,6 +159,13 @@ class Execution:
             command, agent_id=event.agent_id, key=key, cause=cause, traceparent=event.traceparent
         )
         return accepted.result
+
+
+def _named(outcome: FinishAction) -> str:
+    """One of few words; a tool's own codes are of its own making."""
+    if outcome.code is None:
+        return "succeeded"
+    return outcome.code if outcome.code in _FAILURES else "tool_failed"
 
 
 def _succeeded(action: UUID, attempt: UUID, result: object) -> FinishAction:

@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
 
+import prometheus_client
 import structlog
 
 import domain.contexts  # noqa: F401  every process knows every event
-from workers.settings import NotConfigured
+from domain import upcasts
+from domain.events import schema_versions
+from workers import logs
+from workers.settings import NotConfigured, Settings
+from workers.tracing import Tracing
 
 LIFELINE = "STELE_LIFELINE_FD"
 """A pipe's reading end. Nothing is ever written; it closes when the parent is gone, however it went."""
@@ -20,38 +24,21 @@ _CANCEL_AGAIN_SECONDS = 1.0
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def configure_logs(level: str) -> None:
-    """JSON lines on standard error, those of libraries as well. Content and secrets are never logged."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    renderer = structlog.processors.JSONRenderer()
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(renderer, foreign_pre_chain=shared))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-def run(name: str, main: Main, *, level: str = "INFO") -> None:
-    """Run `main(stop)` until it returns; SIGINT and SIGTERM set `stop`. Exits with 1 when it fails.
+def run(name: str, main: Main, *, level: str = "INFO", exposed: Settings | None = None) -> None:
+    """Run `main(stop)` until it returns; SIGINT and SIGTERM set `stop`. Exits with 1 when it fails. With `exposed`, the
+    process shows its metrics as these settings say.
 
     Raises NotConfigured when a setting is missing.
     """
-    configure_logs(level)
+    logs.configure(level)
     structlog.contextvars.bind_contextvars(process=name, pid=os.getpid())
     _hold_lifeline()
     try:
         import uvloop
 
-        uvloop.run(_until_stopped(main))
+        upcasts.check(schema_versions())
+        with Tracing(name):
+            uvloop.run(_until_stopped(main, exposed))
     except NotConfigured:
         raise
     except Exception:
@@ -59,12 +46,22 @@ def run(name: str, main: Main, *, level: str = "INFO") -> None:
         sys.exit(1)
 
 
-async def _until_stopped(main: Main) -> None:
+async def _until_stopped(main: Main, settings: Settings | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop.set)
-    await main(stop)
+    async with _exposed(settings):
+        await main(stop)
+
+
+def _exposed(settings: Settings | None) -> contextlib.AbstractAsyncContextManager[None]:
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    if settings is None or settings.metrics_listen is None:
+        return contextlib.nullcontext()
+    from workers.exposition import exposed  # only who listens pays for a server
+
+    return exposed(settings.metrics_listen, settings.metrics_token)
 
 
 async def run_until(stop: asyncio.Event, *forever: Awaitable[None]) -> None:

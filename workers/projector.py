@@ -12,12 +12,15 @@ from adapters.postgres.connect import connect, pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.wakeup import Bell, Doorbell, Listener
+from domain.faults import describe
 from domain.limits import POLL_SECONDS
 from projections.engine import Engine, ProjectionStopped
 from projections.ports import CheckpointMoved
 from projections.projection import AnyProjection
 from projections.topics import TOPICS
+from workers.folding import Folding
 from workers.process import run, run_until
+from workers.readable import refuse_unreadable
 from workers.settings import Settings, required
 
 _STOPPED_SECONDS = 5.0
@@ -26,7 +29,7 @@ _log = structlog.get_logger()
 
 
 def main(settings: Settings) -> None:
-    run("projector", lambda stop: _main(settings, stop), level=settings.log_level)
+    run("projector", lambda stop: _main(settings, stop), level=settings.log_level, exposed=settings)
 
 
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
@@ -41,6 +44,7 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
     listener = Listener(conninfo, ("stele_log",), wake)
     async with pool(conninfo, "projector", size_max=len(TOPICS)) as reading:
         log = PostgresLog(reading)
+        await refuse_unreadable(log)
         await run_until(
             stop,
             listener.run(),
@@ -62,13 +66,18 @@ async def _project(projection: AnyProjection, conninfo: str, log: PostgresLog, b
         except CheckpointMoved as moved:
             _log.info("projection_reopened", topic=projection.topic, why=str(moved))
         except ProjectionStopped as stopped:
-            _log.error("projection_stopped", topic=projection.topic, position=stopped.position, error=str(stopped))
+            _log.error(
+                "projection_stopped",
+                topic=projection.topic,
+                position=stopped.position,
+                by=describe(stopped.__cause__ or stopped),
+            )
             await asyncio.sleep(_STOPPED_SECONDS)
         except ValueError as error:  # a newer release's entries, or a hole in the log: this topic stands still
-            _log.error("projection_stands_still", topic=projection.topic, error=str(error))
+            _log.error("projection_stands_still", topic=projection.topic, error=describe(error))
             await asyncio.sleep(_STOPPED_SECONDS)
         except psycopg.Error as error:
-            _log.warning("projection_interrupted", topic=projection.topic, error=str(error))
+            _log.warning("projection_interrupted", topic=projection.topic, error=describe(error))
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -85,12 +94,13 @@ async def _lock(connection: AsyncConnection[Any], topic: str) -> None:
 async def _follow(
     projection: AnyProjection, store: PostgresEntryStore, log: PostgresLog, bell: Bell, doorbell: Doorbell
 ) -> None:
-    engine = Engine(log, store)
+    folding = Folding(projection.topic, log)
+    engine = Engine(folding, store)
     generation = await store.open(projection.topic, projection.version)
     doorbell.ring()
     while True:
         before = generation.position
-        generation = await engine.advance(projection, generation)
+        generation = await folding.page(generation, engine.advance(projection, generation))
         if generation.position != before:
             if generation.live:
                 doorbell.ring()

@@ -11,6 +11,7 @@ from adapters.nats.relay import Relay
 from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.wakeup import Bell, Listener
+from domain.faults import describe
 from domain.limits import POLL_SECONDS
 from workers import parts
 from workers.process import run, run_until
@@ -20,7 +21,7 @@ _log = structlog.get_logger()
 
 
 def main(settings: Settings) -> None:
-    run("relay", lambda stop: _main(settings, stop), level=settings.log_level)
+    run("relay", lambda stop: _main(settings, stop), level=settings.log_level, exposed=settings)
 
 
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
@@ -44,5 +45,5 @@ async def _relay(relay: Relay, bell: Bell) -> None:
                     await bell.wait()
                 position = reached
         except (NatsError, psycopg.Error, PoolTimeout, TimeoutError, OSError) as error:
-            _log.warning("relay_restarts", error=str(error) or type(error).__name__)
+            _log.warning("relay_restarts", error=describe(error))
             await asyncio.sleep(POLL_SECONDS)

@@ -6,28 +6,39 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import uvicorn
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from adapters.http.app import create_app
 from adapters.http.context import Hub
 from adapters.http.operations import Operations
+from adapters.http.telemetry import Telemetry
 from adapters.nats.commands import CommandServer
-from adapters.nats.connect import Client
+from adapters.nats.opening import OpeningServer
 from adapters.postgres.appender import Appender
+from adapters.postgres.as_of import PostgresStates, PostgresStreams
 from adapters.postgres.connect import pool
+from adapters.postgres.health import PostgresHealth
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.topics import PostgresTopics
 from adapters.postgres.wakeup import Listener
 from adapters.sync.gateway import Gateway
 from adapters.sync.heads import Heads
-from domain.limits import SLOW_CONSUMER_SECONDS_MAX, SYNC_MESSAGE_BYTES_MAX
-from domain.runtime import Runtime
+from domain.limits import SYNC_MESSAGE_BYTES_MAX
+from projections.ports import Serving
 from projections.topics import TOPICS
 from workers import parts
+from workers.health import Health
+from workers.housekeeping import keep_house
+from workers.keys import vault
+from workers.listener import Server, bind, server
+from workers.observed import ObservedRuntime
+from workers.past import BuiltPast
 from workers.process import LIFELINE, run, run_until
+from workers.readable import refuse_unreadable
+from workers.scrape import before_each_scrape, render
 from workers.settings import Settings, required
 
 LISTEN = "STELE_LISTEN_FD"
@@ -37,7 +48,7 @@ _CHANNEL = "stele_topic_"
 
 
 def main(settings: Settings) -> None:
-    run("serve", lambda stop: _main(settings, stop), level=settings.log_level)
+    run("serve", lambda stop: _main(settings, stop), level=settings.log_level, exposed=settings)
 
 
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
@@ -45,39 +56,50 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
     client = await parts.nats(required(settings.nats_url, "STELE_NATS_URL"), "serve")
     async with Appender(conninfo) as appender, pool(conninfo, "serve", _READ_CONNECTIONS_MAX) as reading:
         log = PostgresLog(reading, appender)
+        await refuse_unreadable(log)
+        keys = vault(settings, reading)
         topics = PostgresTopics(reading)
-        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds())
+        runtime = ObservedRuntime(log, parts.SystemClock(), parts.TimeOrderedIds(), keys)
         await CommandServer(client, runtime).start()
+        await OpeningServer(client, log, keys).start()
         heads = Heads(topics)
         gateway = Gateway(log, topics, heads)
-        hub = Hub(runtime, log, topics, tokens={}, in_flight=set())
-        app = create_app(hub, Operations(lambda: _problems(topics, client), lambda task, topic: _build(task, topic)))
+        past = BuiltPast(PostgresStates(reading))
+        hub = Hub(
+            runtime, log, keys, topics, past, PostgresStreams(reading), lambda *asked: _moved(heads, *asked), {}, set()
+        )
+        health = Health(PostgresHealth(reading), client)
+        before_each_scrape(health.measure)
+        app = create_app(hub, Operations(health.problems, _build, render, settings.metrics_token))
         app.router.routes.append(WebSocketRoute("/v1/sync", gateway.endpoint))
         channels = tuple(f"{_CHANNEL}{topic}" for topic in TOPICS)
         listener = Listener(conninfo, channels, lambda channel: heads.ring(channel.removeprefix(_CHANNEL)))
-        server = _Server(settings)
-        await run_until(stop, listener.run(), heads.run(), server.run(app, gateway))
-        await server.stop()
+        serving = _Server(settings)
+        await run_until(
+            stop,
+            listener.run(),
+            heads.run(),
+            past.run(),
+            keep_house(conninfo),
+            serving.run(Telemetry(app, app.state.templates), gateway),
+        )
+        await serving.stop()
     await client.close()
 
 
 class _Server:
-    """uvicorn, with our own signals, and with the sockets told where to go before it stops."""
+    """The HTTP server, and its sockets, which are told where to go before it stops."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._server: _Uvicorn | None = None
+        self._server: Server | None = None
         self._gateway: Gateway | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    async def run(self, app: object, gateway: Gateway) -> None:
-        config = uvicorn.Config(
-            app,  # type: ignore[arg-type]  # any ASGI application
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
+    async def run(self, app: ASGIApp, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._server = server(
+            app,
             ws="websockets-sansio",
             ws_max_size=4 * SYNC_MESSAGE_BYTES_MAX,
             ws_per_message_deflate=False,
@@ -85,7 +107,6 @@ class _Server:
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=65_536,
         )
-        self._gateway, self._server = gateway, _Uvicorn(config)
         self._serving = asyncio.create_task(self._server.serve([_socket(self._settings)]))
         await asyncio.shield(self._serving)
 
@@ -96,12 +117,6 @@ class _Server:
             await self._serving
 
 
-class _Uvicorn(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _socket(settings: Settings) -> socket.socket:
     fd = os.environ.get(LISTEN)
     if fd is not None:
@@ -109,37 +124,12 @@ def _socket(settings: Settings) -> socket.socket:
     return bind(settings.host, settings.port)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError when the address is in use."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sys.platform == "linux":  # a client that reads nothing more does not let itself be closed: the kernel drops it
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2_000 * SLOW_CONSUMER_SECONDS_MAX))
-    try:
-        listening.bind((host, port))
-        listening.listen(2_048)
-    except OSError:
-        listening.close()
-        raise
-    listening.set_inheritable(True)
-    return listening
-
-
-async def _problems(topics: PostgresTopics, client: Client) -> list[str]:
-    problems = [] if client.is_connected else ["NATS cannot be reached"]
-    try:
-        listed = await topics.list()
-    except Exception as error:  # whatever it is, this process cannot serve
-        return [*problems, f"Postgres cannot be read: {type(error).__name__}"]
-    live = {one.topic for one in listed if one.live}
-    problems += [f"topic {topic} has no projection yet" for topic in TOPICS if topic not in live]
-    problems += [
-        f"topic {one.topic} stopped at position {one.error_position}"
-        for one in listed
-        if one.live and one.error is not None
-    ]
-    return problems
+async def _moved(heads: Heads, topic: str, served: Serving | None, seconds: float) -> None:
+    """Until the topic is served otherwise than it was, as far as is known, but not longer than so."""
+    known = heads.known(topic)
+    if served is None or known is None or known.generation != served.generation or known.position <= served.position:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(heads.wait(topic), seconds)
 
 
 async def _build(task: str, topic: str) -> AsyncIterator[bytes]:

@@ -17,10 +17,12 @@ import structlog
 
 from adapters.embedded.nats import EmbeddedNats
 from adapters.embedded.postgres import EmbeddedPostgres
+from workers import exposition
 from workers.bootstrap import bootstrap, write_private
 from workers.executor import load_tools
+from workers.listener import bind
 from workers.process import run
-from workers.serve import LISTEN, bind
+from workers.serve import LISTEN
 from workers.settings import NotConfigured, Settings
 from workers.supervisor import Child
 
@@ -41,7 +43,7 @@ def main(settings: Settings) -> None:
     with _held(data):
         run(
             "up",
-            Up(settings, data, _bind(settings)).main,
+            Up(settings, data, _bind(settings), _metrics(settings)).main,
             level="WARNING" if settings.log_level == "INFO" else settings.log_level,
         )
 
@@ -67,13 +69,21 @@ def _bind(settings: Settings) -> socket.socket:
         ) from error
 
 
+def _metrics(settings: Settings) -> dict[str, socket.socket]:
+    """A listening socket for each process's metrics, if they are wanted. Raises NotConfigured."""
+    address = settings.metrics_listen
+    return {} if address is None else {name: exposition.listen(address, n) for n, name in enumerate(PROCESSES)}
+
+
 class Up:
-    def __init__(self, settings: Settings, data: Path, listening: socket.socket) -> None:
+    def __init__(
+        self, settings: Settings, data: Path, listening: socket.socket, metrics: dict[str, socket.socket]
+    ) -> None:
         self._settings = settings
         self._data = data
         self._listening = listening
-        host, port = listening.getsockname()[:2]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._metrics = metrics
+        self._url = _url(listening)
         self._postgres = EmbeddedPostgres(data / "postgres") if settings.postgres_url is None else None
         self._nats = EmbeddedNats(data / "nats") if settings.nats_url is None else None
         self._children: list[Child] = []
@@ -82,7 +92,7 @@ class Up:
         began = time.monotonic()
         try:
             postgres_url, nats_url = await self._start_servers()
-            await bootstrap(postgres_url, self._data / "owner.token")
+            await bootstrap(postgres_url, self._data / "owner.token", self._settings)
             self._start_children(postgres_url, nats_url)
             if not await self._wait_until_ready(stop):
                 return
@@ -112,14 +122,16 @@ class Up:
             "STELE_LOG_LEVEL": self._settings.log_level,
         }
         for command in PROCESSES:
-            listen = self._listening.fileno()
-            serving = command == "serve"
+            sockets = {LISTEN: self._listening} if command == "serve" else {}
+            if command in self._metrics:
+                sockets[exposition.LISTEN] = self._metrics[command]
+            handed = {name: one.fileno() for name, one in sockets.items()}
             child = Child(
                 command,
-                {**environment, LISTEN: str(listen)} if serving else environment,
+                {**environment, **{name: str(fd) for name, fd in handed.items()}},
                 logs / f"{command}.log",
                 reading,
-                (listen,) if serving else (),
+                tuple(handed.values()),
             )
             self._children.append(child)
             child.start()
@@ -150,6 +162,7 @@ class Up:
             "postgres_url": postgres_url,
             "nats_url": nats_url,
             "processes": {child.command: child.pid for child in self._children},
+            "metrics": {name: f"{_url(one)}/metrics" for name, one in self._metrics.items()},
         }
         write_private(self._data / "ready", json.dumps(ready, indent=1) + "\n")
         print(f"ready {self._url} (owner's token: {token_file}; {seconds:.1f} s)", flush=True)
@@ -169,10 +182,16 @@ class Up:
 
     async def _stop_all(self) -> None:
         await asyncio.gather(*(child.stop() for child in self._children))
-        self._listening.close()
+        for one in (self._listening, *self._metrics.values()):
+            one.close()
         if self._nats is not None:
             self._nats.stop()
         if self._postgres is not None:
             await asyncio.to_thread(self._postgres.stop)
         if sys.stdout.isatty():
             print("stopped", flush=True)
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -4,8 +4,10 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 
-from adapters.http import commands, problems, queries
+from adapters.http import aggregates, commands, problems, queries
 from adapters.http.context import Hub
 from adapters.http.middleware import Admission, BodyLimit
 from adapters.http.operations import Operations, routes
@@ -15,9 +17,15 @@ _DESCRIPTION = (
     "`Idempotency-Key`; every error is a problem (RFC 9457) with a stable `code`."
 )
 
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own: it would send paths and queries, which hold names, and errors with their words. See telemetry.py."""
+
 
 def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
-    """The application. `hub` may be set later as `app.state.hub`, before the first request."""
+    """The application. `hub` may be set later as `app.state.hub`, before the first request.
+
+    The templates of its routes are in `app.state.templates`, for telemetry.Telemetry, which goes around all of it.
+    """
     app = FastAPI(
         title="Stele",
         version=version("stele"),
@@ -26,15 +34,17 @@ def create_app(hub: Hub | None, operations: Operations) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
         responses={"default": {"description": "A problem", "content": _problem_content()}},
     )
     app.state.hub = hub
     problems.install(app)
     app.add_middleware(Admission)
     app.add_middleware(BodyLimit)  # the last one added comes first: a place is taken when the body is there
-    app.include_router(commands.router)
-    app.include_router(queries.router)
-    app.include_router(routes(operations))
+    routers = (commands.router, queries.router, aggregates.router, routes(operations))
+    for router in routers:
+        app.include_router(router)
+    app.state.templates = ["/openapi.json", *(r.path for one in routers for r in one.routes if isinstance(r, APIRoute))]
     original = app.openapi
 
     def openapi() -> dict[str, Any]:

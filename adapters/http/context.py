@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -11,17 +11,19 @@ from fastapi import Depends, Header, Request
 from msgspec import Struct
 
 from adapters.http.problems import ProblemError
+from adapters.http.telemetry import TRACEPARENT
 from domain.agents import Principal, authenticate
 from domain.limits import IDEMPOTENCY_KEY_CHARS_MAX
-from domain.ports import Log
+from domain.ports import Log, Vault
 from domain.refusals import Refusal
-from domain.runtime import Accepted, Command, Context, Runtime
-from projections.ports import Topics
+from domain.runtime import Accepted, Command, Context, IfMatch, Runtime
+from domain.trace import parse
+from projections.past import Past, Streams
+from projections.ports import Serving, Topics
 
 _TOKEN_SECONDS = 5.0
 """How long a checked token is believed."""
 _TOKENS_MAX = 10_000
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
@@ -30,7 +32,12 @@ class Hub(Struct):
 
     runtime: Runtime
     log: Log
+    vault: Vault
     topics: Topics
+    past: Past
+    streams: Streams
+    moved: Callable[[str, Serving | None, float], Awaitable[None]]
+    """(topic, what was served, seconds): until it is served otherwise, but not longer."""
     tokens: dict[str, tuple[float, Principal]]
     in_flight: set[tuple[str, str]]
 
@@ -68,7 +75,7 @@ TheHub = Annotated[Hub, Depends(hub)]
 
 
 class Sender:
-    """One POST: who sends it, its key and its fingerprint (method, path, body)."""
+    """One POST: who sends it, its key and its fingerprint (method, path, body, and If-Match if it is there)."""
 
     def __init__(self, hub: Hub, principal: Principal, key: str, fingerprint: bytes, traceparent: str | None) -> None:
         self._hub = hub
@@ -78,7 +85,7 @@ class Sender:
         self._traceparent = traceparent
         self.agent_id = principal.agent_id
 
-    async def execute(self, command: Command) -> Accepted:
+    async def execute(self, command: Command, if_match: IfMatch | None = None) -> Accepted:
         """Raises Refusal; `idempotency_key_in_flight` while the same key is being worked on in this process.
         In another process the log decides, and the second gets the first one's answer.
         """
@@ -88,6 +95,7 @@ class Sender:
             key=f"http:{self._principal.token_id}:{self._key}",
             fingerprint=self._fingerprint,
             traceparent=self._traceparent,
+            if_match=if_match,
         )
         with self._in_flight(str(context.agent_id), context.key or ""):
             return await self._hub.runtime.execute(command, context)
@@ -129,11 +137,12 @@ async def sender(
             "idempotency_key_invalid",
             f"an Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters",
         )
-    parts = (request.method.encode(), request.scope["path"].encode(), await request.body())
+    parts = [request.method.encode(), request.scope["path"].encode(), await request.body()]
+    parts += [value for name, value in request.headers.raw if name == b"if-match"]
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
-    if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) is None:
-        traceparent = None  # W3C Trace Context: a malformed one is ignored
-    return Sender(hub, principal, idempotency_key, fingerprint, traceparent)
+    sent = parse(traceparent)  # None for a malformed one, which is as if nothing had been sent
+    span = request.scope.get(TRACEPARENT, None if sent is None else str(sent))
+    return Sender(hub, principal, idempotency_key, fingerprint, span)
 
 
 Post = Annotated[Sender, Depends(sender)]

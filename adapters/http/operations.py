@@ -1,15 +1,16 @@
 """The routes for whoever runs the hub: health, and the state of the projections."""
 
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from msgspec import Struct
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from adapters.http import wire
-from adapters.http.context import Caller, Hub, TheHub
-from adapters.http.problems import ProblemError
+from adapters.http.context import Caller, Hub, TheHub, find_principal
+from adapters.http.problems import ProblemError, problem
 from domain.agents import Principal
 from domain.refusals import Refusal
 from projections.ports import Listed
@@ -25,24 +26,16 @@ class Operations(Struct):
     ready: Callable[[], Awaitable[list[str]]]
     """What keeps this process from serving; empty when it can."""
     build: Build
+    metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
+    """(Accept header) -> what Prometheus reads, and its media type."""
+    metrics_token: str | None = None
+    """Opens `/metrics` and nothing else."""
 
 
 def routes(operations: Operations) -> APIRouter:
     """The routes, over the operations that the process offers."""
     router = APIRouter(tags=["operations"])
-
-    @router.get("/livez", response_model=wire.Health)
-    async def livez() -> Response:
-        """The process runs."""
-        return JSONResponse({"status": "live", "problems": []})
-
-    @router.get("/readyz", response_model=wire.Health, responses={503: {"model": wire.Health}})
-    async def readyz() -> Response:
-        """The hub can serve: Postgres, NATS and every projection are well."""
-        problems = await operations.ready()
-        return JSONResponse(
-            {"status": "unready" if problems else "ready", "problems": problems}, 503 if problems else 200
-        )
+    _add_health(router, operations)
 
     @router.get("/v1/projections", response_model=wire.ProjectionsOut)
     async def projections(
@@ -73,11 +66,43 @@ def routes(operations: Operations) -> APIRouter:
     return router
 
 
+def _add_health(router: APIRouter, operations: Operations) -> None:
+    @router.get("/livez", response_model=wire.Health)
+    async def livez() -> Response:
+        """The process runs."""
+        return JSONResponse({"status": "live", "problems": []})
+
+    @router.get("/readyz", response_model=wire.Health)
+    async def readyz() -> Response:
+        """The hub can serve: Postgres and NATS are there, every projection and the relay keep up."""
+        problems = await operations.ready()
+        if problems:
+            return problem("not_ready", "; ".join(problems), problems=problems)
+        return JSONResponse({"status": "ready", "problems": []})
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics(
+        hub: TheHub,
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Response:
+        """What Prometheus reads. Needs a token with the role `operator`, or the one of `STELE_METRICS_TOKEN`."""
+        if not _is_metrics_token(operations.metrics_token, authorization or ""):
+            _operator(await find_principal(hub, authorization or ""))
+        body, media_type = await operations.metrics(accept or "")
+        return Response(body, media_type=media_type)
+
+
 def _stream(operations: Operations, caller: Principal, task: str, topic: str) -> Response:
     _operator(caller)
     if topic not in TOPICS:
         raise ProblemError("topic_not_found", f"no topic {topic!r}; there are {', '.join(TOPICS)}")
     return StreamingResponse(operations.build(task, topic), media_type="application/x-ndjson")
+
+
+def _is_metrics_token(token: str | None, authorization: str) -> bool:
+    scheme, _, sent = authorization.partition(" ")
+    return bool(token) and scheme.lower() == "bearer" and hmac.compare_digest(sent.encode(), (token or "").encode())
 
 
 def _operator(caller: Principal) -> None:

@@ -4,18 +4,18 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from adapters.http.telemetry import CODE, ERROR
 from domain.refusals import Refusal
 
 _QUOTED_CHARS_MAX = 200
 """How much of what was sent is quoted in a problem."""
-_log = structlog.get_logger()
 
 STATUS: dict[str, int] = {
     # of the domain (domain/refusals.py)
@@ -44,12 +44,16 @@ STATUS: dict[str, int] = {
     "lease_lost": 409,
     "idempotency_key_reused": 422,
     "idempotency_key_in_flight": 409,
+    "version_mismatch": 412,
     "conflict": 409,
     "overloaded": 503,
     "log_unavailable": 503,
     # of this interface
     "invalid_json": 400,
     "invalid_cursor": 400,
+    "invalid_as_of": 400,
+    "invalid_etag": 400,
+    "as_of_ahead": 400,
     "idempotency_key_missing": 400,
     "idempotency_key_invalid": 400,
     "must_refetch": 409,
@@ -58,11 +62,14 @@ STATUS: dict[str, int] = {
     "body_timeout": 408,
     "unsupported_media_type": 415,
     "topic_not_found": 404,
+    "stream_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "projection_behind": 503,
+    "as_of_building": 503,
     "projection_failed": 500,
     "unavailable": 503,
+    "not_ready": 503,
     "internal_error": 500,
 }
 
@@ -79,6 +86,8 @@ class Problem(BaseModel):
     """For `invalid_request`: where (`at`) and what was wrong."""
     reason: str | None = None
     """For `must_refetch`: why."""
+    problems: list[str] | None = None
+    """For `not_ready`: everything that keeps the hub from serving."""
 
 
 class ProblemError(Exception):
@@ -89,6 +98,20 @@ class ProblemError(Exception):
         self.code = code
         self.detail = detail
         self.members = members
+
+
+class _Answer(Response):
+    """Leaves its code where the request is seen as a whole."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, code: str, content: bytes, status: int, headers: dict[str, str]) -> None:
+        super().__init__(content, status, headers)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CODE] = self._code
+        await super().__call__(scope, receive, send)
 
 
 def problem(code: str, detail: str, *, retry_after_seconds: float | None = None, **members: Any) -> Response:
@@ -107,7 +130,7 @@ def problem(code: str, detail: str, *, retry_after_seconds: float | None = None,
         headers["Retry-After"] = str(max(1, round(retry_after_seconds)))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="stele"'
-    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+    return _Answer(code, msgspec.json.encode(body), status, headers)
 
 
 def install(app: FastAPI) -> None:
@@ -170,7 +193,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_anything(request: Request, error: Exception) -> Response:
-    _log.error("request_failed", method=request.method, path=request.scope["path"], exc_info=error)
+    request.scope[ERROR] = error  # told in the log with the request; its words go nowhere
     if type(error).__module__.split(".")[0] in ("psycopg", "psycopg_pool", "nats"):
         response = problem(
             "unavailable", "a part of the hub cannot be reached just now; try again", retry_after_seconds=2

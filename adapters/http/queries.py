@@ -1,7 +1,5 @@
-"""The routes that read. Values go out as the bytes that the entries hold."""
+"""The routes that read topics and the log. Values go out as the bytes that the entries hold."""
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -11,34 +9,19 @@ from fastapi import APIRouter, Query
 from msgspec import Raw, Struct
 from starlette.responses import Response
 
+from adapters.http import as_of as past
 from adapters.http import wire
+from adapters.http.as_of import AsOf
 from adapters.http.context import Caller, Hub, TheHub
+from adapters.http.events import Event, shown
 from adapters.http.problems import ProblemError
+from adapters.http.reading import After, Entry, InSpace, Limit, MinPosition, json, serving, space_id
 from domain.actions import Status
-from domain.events import Recorded
-from domain.limits import MIN_POSITION_WAIT_SECONDS_MAX, PAGE_ENTRIES_MAX
-from domain.refusals import Refusal
-from domain.spaces import find_space
 from projections import cursor as cursors
 from projections.ports import EntryPage, GenerationGone, Read, Serving
-from projections.topics import TOPICS
 
 router = APIRouter()
 _NULL = Raw(b"null")
-
-InSpace = Annotated[str | None, Query(description="Only entries of this space: its name or id")]
-After = Annotated[str | None, Query(description="A cursor: only what changed after it")]
-Limit = Annotated[int, Query(ge=1, le=PAGE_ENTRIES_MAX)]
-MinPosition = Annotated[
-    int, Query(ge=0, le=2**62, description="Wait until the topic has seen this position (read your writes)")
-]
-
-
-class _Entry(Struct, frozen=True):
-    key: str
-    position: int
-    cursor: str
-    value: Raw
 
 
 class _Entries(Struct, frozen=True):
@@ -46,7 +29,7 @@ class _Entries(Struct, frozen=True):
     cursor: str
     head: str
     caught_up: bool
-    entries: list[_Entry]
+    entries: list[Entry]
 
 
 @router.get("/v1/topics/{topic}/entries", response_model=wire.EntriesOut, tags=["topics"])
@@ -58,13 +41,11 @@ async def entries(
     after: After = None,
     limit: Limit = 500,
     min_position: MinPosition = 0,
+    as_of: AsOf = None,
 ) -> Response:
-    """A page of a topic: everything, or what changed after a cursor, tombstones included."""
-    serving = await _serving(hub, topic, min_position)
-    start = _start(serving, after)
-    space_uuid = await _space(hub, caller.agent_id, space)
-    page = await _page(hub, serving, caller.agent_id, space_uuid, start, limit)
-    return _answer(topic, serving, page, start, lambda read: read.value is not None or start > 0)
+    """A page of a topic: everything, or what changed after a cursor, tombstones included; now or as of a position."""
+    asked = _Asked(hub, caller.agent_id, topic, space, after, limit, as_of)
+    return await asked.answer(min_position, lambda read, start: read.value is not None or start > 0)
 
 
 @router.get("/v1/actions", response_model=wire.EntriesOut, tags=["actions"])
@@ -76,26 +57,13 @@ async def actions(
     after: After = None,
     limit: Limit = 500,
     min_position: MinPosition = 0,
+    as_of: AsOf = None,
 ) -> Response:
     """Actions, of one status if you like; filtered page by page, so a page may be short before `caught_up`."""
-    serving = await _serving(hub, "actions", min_position)
-    space_uuid = await _space(hub, caller.agent_id, space)
-    start = _start(serving, after)
-    page = await _page(hub, serving, caller.agent_id, space_uuid, start, limit)
-    return _answer(
-        "actions", serving, page, start, lambda read: read.value is not None and status in (None, _status(read.value))
+    asked = _Asked(hub, caller.agent_id, "actions", space, after, limit, as_of)
+    return await asked.answer(
+        min_position, lambda read, _: read.value is not None and status in (None, _status(read.value))
     )
-
-
-@router.get("/v1/actions/{action_id}", response_model=wire.EntryOut, tags=["actions"])
-async def action(hub: TheHub, caller: Caller, action_id: UUID, min_position: MinPosition = 0) -> Response:
-    """One action."""
-    serving = await _serving(hub, "actions", min_position)
-    read = await hub.topics.one(serving.generation, caller.agent_id, str(action_id))
-    if read is None or read.value is None:
-        raise Refusal("action_not_found", f"no action {action_id} in this agent")
-    cursor = cursors.Cursor(serving.epoch, serving.version, read.position)
-    return _json(_Entry(read.key, read.position, str(cursor), Raw(read.value)))
 
 
 class _Status(Struct):
@@ -106,79 +74,61 @@ def _status(value: bytes) -> Status:
     return msgspec.json.decode(value, type=_Status).status
 
 
-class _Event(Struct, frozen=True):
-    position: int
-    event_id: UUID
+class _Asked(Struct, frozen=True):
+    """A page that somebody asks for; `as_of` None: as it is now."""
+
+    hub: Hub
     agent_id: UUID
-    stream_id: UUID
-    version: int
-    type: str
-    schema_version: int
-    data: Raw
-    occurred_at: str
-    recorded_at: str
-    actor: str
-    causation_id: UUID | None
-    correlation_id: UUID
-    traceparent: str | None
+    topic: str
+    space: str | None
+    after: str | None
+    limit: int
+    as_of: int | None
+
+    async def answer(self, min_position: int, wanted: Callable[[Read, int], bool]) -> Response:
+        """`wanted(entry, start)` chooses what of the page is shown."""
+        if self.as_of is None:
+            served = await serving(self.hub, self.topic, min_position)
+        else:
+            served = await past.served(self.hub, self.topic, self.as_of)
+        start = _start(served, self.after)
+        page = await self._page(served, await space_id(self.hub, self.agent_id, self.space), start)
+        return _answer(self.topic, served, page, start, lambda read: wanted(read, start))
+
+    async def _page(self, served: Serving, space: UUID | None, start: int) -> EntryPage:
+        if self.as_of is not None:
+            return await past.page(self.hub, self.topic, self.as_of, self.agent_id, space, start, self.limit)
+        try:
+            return await self.hub.topics.page(served.generation, self.agent_id, space, start, self.limit)
+        except GenerationGone as error:
+            raise ProblemError("unavailable", "the topic was rebuilt just now; ask again") from error
 
 
 class _Log(Struct, frozen=True):
     position: int
     head: int
     caught_up: bool
-    events: list[_Event]
+    events: list[Event]
 
 
 @router.get("/v1/log", response_model=wire.LogOut, tags=["log"])
 async def log(
-    hub: TheHub, caller: Caller, after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Limit = 500
+    hub: TheHub,
+    caller: Caller,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    limit: Limit = 500,
+    as_of: AsOf = None,
 ) -> Response:
     """A page of the agent's events, in the order of the log. Positions of other agents are not shown."""
-    head = await hub.log.head()
+    if as_of is not None:
+        await past.check(hub, as_of)
+    head = await hub.log.head() if as_of is None else as_of
     if after > head:
         raise ProblemError("must_refetch", f"position {after} is beyond the head of the log, {head}", reason="ahead")
     events = [e for e in await hub.log.read(after, limit, caller.agent_id) if e.position <= head]
     caught_up = len(events) < limit
     position = max(head, after) if caught_up else events[-1].position
-    return _json(_Log(position, head, caught_up, [_event(event) for event in events]))
-
-
-def _event(event: Recorded) -> _Event:
-    return _Event(
-        position=event.position,
-        event_id=event.event_id,
-        agent_id=event.agent_id,
-        stream_id=event.stream_id,
-        version=event.version,
-        type=event.type,
-        schema_version=event.schema_version,
-        data=Raw(event.data),
-        occurred_at=event.occurred_at.isoformat(),
-        recorded_at=event.recorded_at.isoformat(),
-        actor=event.actor,
-        causation_id=event.causation_id,
-        correlation_id=event.correlation_id,
-        traceparent=event.traceparent,
-    )
-
-
-async def _serving(hub: Hub, topic: str, min_position: int) -> Serving:
-    if topic not in TOPICS:
-        raise ProblemError("topic_not_found", f"no topic {topic!r}; there are {', '.join(TOPICS)}")
-    deadline = time.monotonic() + MIN_POSITION_WAIT_SECONDS_MAX
-    while True:
-        serving = await hub.topics.serving(topic)
-        if serving is not None and serving.position >= min_position:
-            return serving
-        if serving is not None and min_position > serving.log_head:
-            raise ProblemError(
-                "invalid_request", f"min_position {min_position} is beyond the head of the log, {serving.log_head}"
-            )
-        if time.monotonic() > deadline:
-            at = serving.position if serving is not None else 0
-            raise ProblemError("projection_behind", f"{topic} is at position {at}, not yet at {min_position}")
-        await asyncio.sleep(0.01)
+    return json(_Log(position, head, caught_up, await shown(hub, events)))
 
 
 def _start(serving: Serving, after: str | None) -> int:
@@ -201,30 +151,15 @@ def _start(serving: Serving, after: str | None) -> int:
     return cursor.position
 
 
-async def _space(hub: Hub, agent_id: UUID, reference: str | None) -> UUID | None:
-    return None if reference is None else await find_space(hub.log, agent_id, reference)
-
-
-async def _page(hub: Hub, serving: Serving, agent_id: UUID, space: UUID | None, after: int, limit: int) -> EntryPage:
-    try:
-        return await hub.topics.page(serving.generation, agent_id, space, after, limit)
-    except GenerationGone as error:
-        raise ProblemError("unavailable", "the topic was rebuilt just now; ask again") from error
-
-
 def _answer(topic: str, serving: Serving, page: EntryPage, start: int, wanted: Callable[[Read], bool]) -> Response:
     def cursor(position: int) -> str:
         return str(cursors.Cursor(serving.epoch, serving.version, position))
 
     resume = cursors.resume_positions([read.position for read in page.entries])
     out = [
-        _Entry(read.key, read.position, cursor(position), _NULL if read.value is None else Raw(read.value))
+        Entry(read.key, read.position, cursor(position), _NULL if read.value is None else Raw(read.value))
         for read, position in zip(page.entries, resume, strict=True)
         if wanted(read)
     ]
     reached = page.entries[-1].position if page.full else max(start, page.checkpoint)
-    return _json(_Entries(topic, cursor(reached), cursor(page.checkpoint), not page.full, out))
-
-
-def _json(value: Struct) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+    return json(_Entries(topic, cursor(reached), cursor(page.checkpoint), not page.full, out))

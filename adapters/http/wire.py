@@ -100,6 +100,11 @@ class ActionDecided(_Durable):
     status: str
 
 
+class PersonErased(_Durable):
+    person_id: UUID
+    erased: bool
+
+
 class EntryOut(BaseModel):
     key: str
     position: int
@@ -142,6 +147,18 @@ class LogOut(BaseModel):
 
     position: int
     head: int
+    caught_up: bool
+    events: list[EventOut]
+
+
+class StreamOut(BaseModel):
+    """A page of one aggregate's events. Go on with `after` as it stands here until `caught_up`."""
+
+    stream_id: UUID
+    version: int
+    """The version of the whole stream, now or as of the position that was asked for."""
+    after: int
+    """The version up to which this page goes."""
     caught_up: bool
     events: list[EventOut]
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from projections.ports import CheckpointMoved, EntryKey, Generation
+from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer
 from projections.projection import Entry
 
 
@@ -23,6 +24,10 @@ class Build(Struct):
     position: int = 0
     error: str | None = None
     error_position: int | None = None
+    revision: int = 0
+    resumable: bool = False
+    lost: bool = False
+    """Its entries and its checkpoint are gone, until somebody opens it again."""
     entries: dict[EntryKey, Entry] = msgspec.field(default_factory=dict)
     claimed_by: "MemoryEntryStore | None" = None
 
@@ -42,12 +47,18 @@ class Shelf:
         build = self.builds[self._made] = Build(self._made, topic, version, live, aside)
         return build
 
+    def lose(self) -> None:
+        """As TRUNCATE does."""
+        for build in self.builds.values():
+            build.lost = True
+            build.entries.clear()
+
     def live(self, topic: str) -> Build | None:
         return next((build for build in self.builds.values() if build.topic == topic and build.live), None)
 
 
 class MemoryEntryStore:
-    """Implements projections.ports.EntryStore, and takes generations over as PostgresEntryStore does."""
+    """Implements projections.ports.EntryStore and Builds as PostgresEntryStore does."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -55,26 +66,46 @@ class MemoryEntryStore:
     async def open(self, topic: str, version: int) -> Generation:
         live = self._shelf.live(topic)
         if live is not None and live.version > version:
-            raise ValueError(f"{topic} is live in version {live.version}; this release has {version}")
+            raise LiveIsNewer(topic, live.version, version)
         mine = [b for b in self._shelf.builds.values() if (b.topic, b.version, b.aside) == (topic, version, False)]
         if mine:
-            return max(mine, key=lambda build: build.live).seen()
+            return _begun(max(mine, key=lambda build: build.live))
         return self._shelf.add(topic, version, live=live is None, aside=False).seen()
 
     async def live(self, topic: str) -> Generation | None:
         live = self._shelf.live(topic)
-        return live.seen() if live is not None else None
+        return live.seen() if live is not None and not live.lost else None
 
     async def create_aside(self, topic: str, version: int) -> Generation:
-        for build in list(self._shelf.builds.values()):
-            if build.aside and build.claimed_by is None:
-                await self.drop(build.id)
+        await self.sweep()
+        return self._create_aside(topic, version).seen()
+
+    async def resume_aside(self, topic: str, version: int) -> Generation:
+        found = next((b for b in self._shelf.builds.values() if b.topic == topic and b.resumable), None)
+        if found is not None and found.claimed_by not in (None, self):
+            raise BuildRunning("build_running", f"{topic} is being rebuilt already")
+        if found is not None and found.version == version:
+            found.claimed_by = self
+            return _begun(found)
+        if found is not None:
+            await MemoryEntryStore.drop(self, found.id)
+        build = self._create_aside(topic, version)
+        build.resumable = True
+        return build.seen()
+
+    def _create_aside(self, topic: str, version: int) -> Build:
         build = self._shelf.add(topic, version, live=False, aside=True)
         build.claimed_by = self
-        return build.seen()
+        return build
 
     async def drop(self, generation: int) -> None:
         self._shelf.builds.pop(generation, None)
+
+    async def sweep(self) -> list[int]:
+        left = [b.id for b in self._shelf.builds.values() if b.aside and not b.resumable and b.claimed_by is None]
+        for id in left:
+            await MemoryEntryStore.drop(self, id)
+        return left
 
     async def close(self) -> None:
         """The process is gone, and so are its claims."""
@@ -87,27 +118,60 @@ class MemoryEntryStore:
         return [build.entries[key] for key in keys if key in build.entries] if build is not None else []
 
     async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
-        build = self._shelf.builds.get(generation.id)
-        if build is None or (build.position, build.live) != (generation.position, generation.live):
-            raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
+        build = self._still(generation)
         build.entries |= {(entry.agent_id, entry.key): entry for entry in changed}
         build.position, build.error, build.error_position = position, None, None
         return build.seen()
+
+    async def still(self, generation: Generation) -> None:
+        self._still(generation)
+
+    def _still(self, generation: Generation) -> Build:
+        build = self._shelf.builds.get(generation.id)
+        seen = (build.position, build.live, build.lost) if build is not None else None
+        if build is None or seen != (generation.position, generation.live, False):
+            raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
+        return build
 
     async def stop(self, generation: Generation, position: int, error: str) -> None:
         build = self._shelf.builds.get(generation.id)
         if build is not None:
             build.error, build.error_position = error, position
 
-    async def take_over(self, built: Generation) -> tuple[int, ...] | None:
+    async def differences(self, live: Generation, built: Generation) -> Difference | None:
+        mine, theirs = self._shelf.builds[live.id].entries, self._shelf.builds[built.id].entries
+        found = []
+        for key in mine.keys() | theirs.keys():
+            a, b = mine.get(key), theirs.get(key)
+            if a != b and (b is None or b.position <= live.position):
+                positions = [side.position for side in (a, b) if side is not None]
+                found.append(Difference(*key, min(positions), _position(a), _position(b), 0))
+        first = min(found, key=lambda one: (one.position, one.agent_id, one.key), default=None)
+        return replace(first, count=len(found)) if first is not None else None
+
+    async def take_over(self, built: Generation, *, same_as: int | None = None) -> tuple[int, ...] | None:
         build, live = self._shelf.builds.get(built.id), self._shelf.live(built.topic)
-        if build is None or build.position != built.position:
+        if build is None or build.lost or build.position != built.position:
             raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")
-        if live is not None and live.id != built.id and built.position < live.position:
+        if live is not None and live.version > build.version:
+            raise LiveIsNewer(built.topic, live.version, build.version)
+        if live is not None and live.id != built.id and built.position < (0 if live.lost else live.position):
             return None
+        if live is not None and live.version == build.version:
+            build.revision = live.revision + (live.id not in (built.id, same_as))
         others = [b for b in self._shelf.builds.values() if b.topic == built.topic and b.id != built.id]
         replaced = [b for b in others if b.live or (not b.aside and b.version < built.version)]
         for old in replaced:
             old.live, old.aside = False, True
-        build.live, build.aside = True, False
+        build.live, build.aside, build.resumable = True, False, False
         return tuple(old.id for old in replaced)
+
+
+def _position(entry: Entry | None) -> int | None:
+    return entry.position if entry is not None else None
+
+
+def _begun(build: Build) -> Generation:
+    if build.lost:
+        build.lost, build.position = False, 0
+    return build.seen()

@@ -3,14 +3,17 @@
 Nothing here is durable, and a process that ends forgets it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC
 from uuid import UUID
 
 from msgspec import Struct
 
+from domain.aggregate import Snapshot
 from domain.events import NewEvent, Recorded
-from domain.ports import Appended, Clock, Conflict, KeyReused, Repeated, Transaction, Verdict
+from domain.limits import STREAM_PAGE_EVENTS_MAX
+from domain.ports import Appended, Clock, Conflict, Expectation, KeyReused, Repeated, Transaction, Verdict, WrappedKey
+from projections.ports import Scanned
 
 
 class _Kept(Struct, frozen=True):
@@ -28,15 +31,22 @@ class MemoryLog:
         self._events: list[Recorded] = []
         self._versions: dict[tuple[UUID, UUID], int] = {}
         self._kept: dict[tuple[UUID, str], _Kept] = {}
+        self._snapshots: dict[tuple[UUID, UUID], Snapshot] = {}
+        self.keys: dict[tuple[UUID, UUID], WrappedKey] = {}
+        """The persons' keys (agent and subject), as the log's transactions make and destroy them."""
 
     async def append(self, transaction: Transaction) -> Verdict:
         """Raises ValueError, with nothing written, for an event whose version does not continue its stream."""
+        _check(transaction)
         refused = self._repeated(transaction) or self._conflict(transaction)
         if refused is not None:
             return refused
         recorded = self._recorded(transaction)
         for event in recorded:
             self._versions[transaction.agent_id, event.stream_id] = event.version
+        self.keys.update({(transaction.agent_id, key.subject_id): key for key in transaction.new_keys})
+        for subject in transaction.destroyed_keys:
+            self.keys.pop((transaction.agent_id, subject), None)
         self._events += recorded
         last = len(self._events)
         appended = Appended(recorded[0].position if recorded else last, last)
@@ -52,22 +62,19 @@ class MemoryLog:
         return kept.answer if kept.fingerprint == transaction.fingerprint else KeyReused()
 
     def _conflict(self, transaction: Transaction) -> Conflict | None:
-        for expected in transaction.expectations:
+        begun: dict[UUID, int] = {}
+        for event in transaction.events:
+            begun.setdefault(event.stream_id, event.version - 1)
+        implied = [Expectation(stream, version) for stream, version in begun.items()]
+        for expected in (*transaction.expectations, *implied):
             actual = self._versions.get((transaction.agent_id, expected.stream_id), 0)
             if actual != expected.version:
                 return Conflict(expected.stream_id, expected.version, actual)
         return None
 
     def _recorded(self, transaction: Transaction) -> list[Recorded]:
-        recorded: list[Recorded] = []
-        versions: dict[UUID, int] = {}
-        for event in transaction.events:
-            before = versions.get(event.stream_id, self._versions.get((transaction.agent_id, event.stream_id), 0))
-            if event.version != before + 1:
-                raise ValueError(f"stream {event.stream_id} is at version {before}, the event has {event.version}")
-            versions[event.stream_id] = event.version
-            recorded.append(self._record(transaction.agent_id, event, len(self._events) + len(recorded) + 1))
-        return recorded
+        first = len(self._events) + 1
+        return [self._record(transaction.agent_id, event, first + n) for n, event in enumerate(transaction.events)]
 
     def _record(self, agent_id: UUID, event: NewEvent, position: int) -> Recorded:
         return Recorded(
@@ -85,7 +92,24 @@ class MemoryLog:
             causation_id=event.causation_id,
             correlation_id=event.correlation_id,
             traceparent=event.traceparent,
+            subjects=event.subjects,
         )
+
+    async def load(self, agent_id: UUID, wanted: Sequence[tuple[UUID, int]]) -> list[Snapshot | Recorded]:
+        found: list[Snapshot | Recorded] = []
+        for stream_id, version in wanted:
+            snapshot = self._snapshots.get((agent_id, stream_id)) if version == 0 else None
+            if snapshot is not None:
+                found.append(snapshot)
+            after = max(version, 0) if snapshot is None else snapshot.version
+            stream = await self.read_streams(agent_id, [stream_id])
+            found += [event for event in stream if event.version > after][:STREAM_PAGE_EVENTS_MAX]
+        return found
+
+    async def keep_snapshot(self, agent_id: UUID, snapshot: Snapshot) -> None:
+        kept = self._snapshots.get((agent_id, snapshot.stream_id))
+        if kept is None or kept.version < snapshot.version or kept.fold != snapshot.fold:
+            self._snapshots[agent_id, snapshot.stream_id] = snapshot
 
     async def read_streams(self, agent_id: UUID, stream_ids: Sequence[UUID]) -> list[Recorded]:
         wanted = set(stream_ids)
@@ -94,6 +118,11 @@ class MemoryLog:
 
     async def read(self, after: int, limit: int, agent_id: UUID | None = None) -> list[Recorded]:
         return [event for event in self._events[max(after, 0) :] if agent_id in (None, event.agent_id)][:limit]
+
+    async def read_but(self, types: Collection[str], after: int, limit: int) -> Scanned:
+        page = await self.read(after, limit)
+        events = [event for event in page if event.type not in types]
+        return Scanned(events, page[-1].position if page else after, len(page))
 
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         wanted = set(positions)
@@ -106,5 +135,20 @@ class MemoryLog:
         before = self._events[: max(position - 1, 0)]
         return max((event.position for event in before if event.agent_id == agent_id), default=0)
 
+    async def kinds(self) -> list[tuple[str, int, int]]:
+        first: dict[tuple[str, int], int] = {}
+        for event in self._events:
+            first.setdefault((event.type, event.schema_version), event.position)
+        return [(type_, version, position) for (type_, version), position in first.items()]
+
     async def head(self) -> int:
         return len(self._events)
+
+
+def _check(transaction: Transaction) -> None:
+    versions: dict[UUID, int] = {}
+    for event in transaction.events:
+        before = versions.get(event.stream_id)
+        if event.version < 1 or (before is not None and event.version != before + 1):
+            raise ValueError(f"stream {event.stream_id}: version {event.version} after {before or 0}")
+        versions[event.stream_id] = event.version

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from adapters.memory.entries import Shelf
 from domain.ports import Log
+from projections.cursor import served_version
 from projections.ports import EntryPage, GenerationGone, Listed, Read, Serving
 from projections.projection import Entry
 
@@ -19,13 +20,14 @@ class MemoryTopics:
 
     async def serving(self, topic: str) -> Serving | None:
         live = self._shelf.live(topic)
-        if live is None:
+        if live is None or live.lost:
             return None
-        return Serving(live.id, live.version, live.position, 0, self._epoch, await self._log.head())
+        version = served_version(live.version, live.revision)
+        return Serving(live.id, version, live.position, 0, self._epoch, await self._log.head())
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         build = self._shelf.builds.get(generation)
-        if build is None or not build.live:
+        if build is None or not build.live or build.lost:
             raise GenerationGone(f"generation {generation}")
         newer = [
             entry
@@ -45,7 +47,8 @@ class MemoryTopics:
     async def list(self) -> list[Listed]:
         builds = sorted(self._shelf.builds.values(), key=lambda build: (build.topic, not build.live, build.id))
         return [
-            Listed(b.id, b.topic, b.version, b.position, b.live, b.aside, 0, b.error, b.error_position) for b in builds
+            Listed(b.id, b.topic, b.version, b.position, b.live, b.aside, 0, b.error, b.error_position, b.revision)
+            for b in builds
         ]
 
     async def digest(self, generation: int) -> str:

@@ -32,6 +32,8 @@ class CloudEvent(Struct, frozen=True):
     datacontenttype: str = "application/json"
     causationid: UUID | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
+    subjects: str | UnsetType = UNSET
+    """The persons whose keys seal the personal fields, separated by commas."""
 
 
 _decoder = msgspec.json.Decoder(CloudEvent)
@@ -55,6 +57,7 @@ def encode(event: Recorded) -> bytes:
         data=Raw(event.data),
         causationid=UNSET if event.causation_id is None else event.causation_id,
         traceparent=UNSET if event.traceparent is None else event.traceparent,
+        subjects=",".join(map(str, event.subjects)) if event.subjects else UNSET,
     )
     return msgspec.json.encode(cloud)
 
@@ -77,4 +80,5 @@ def decode(message: bytes) -> Recorded:
         causation_id=cloud.causationid or None,
         correlation_id=cloud.correlationid,
         traceparent=cloud.traceparent or None,
+        subjects=tuple(map(UUID, (cloud.subjects or "").split(","))) if cloud.subjects else (),
     )

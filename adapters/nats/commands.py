@@ -8,10 +8,13 @@ import msgspec
 import structlog
 from msgspec import Raw, Struct
 from nats.aio.msg import Msg
+from opentelemetry.trace import SpanKind
 
+from adapters import tracing
 from adapters.nats.connect import Client, NatsError, command_subject
 from domain import canonical
 from domain.actions import FinishAction, StartAction
+from domain.faults import describe
 from domain.limits import COMMAND_REPLY_SECONDS_MAX, POLL_SECONDS
 from domain.planning import RecordPlan
 from domain.refusals import Refusal
@@ -20,7 +23,7 @@ from domain.runtime import Accepted, Cause, Command, Context, Runtime
 ALLOWED: dict[str, tuple[type[Command], ...]] = {"planner": (RecordPlan,), "executor": (StartAction, FinishAction)}
 """A planner proposes, an executor executes what was approved; neither can approve (invariant I7)."""
 
-_NOT_NOW = frozenset({"conflict", "overloaded", "log_unavailable"})
+_NOT_NOW = frozenset({"conflict", "overloaded", "log_unavailable", "keys_unavailable"})
 """Refusals that are about the moment, not about the command. They are not kept under its key."""
 _CONCURRENCY = 256
 _log = structlog.get_logger()
@@ -85,8 +88,8 @@ class CommandServer:
                 refusal_detail=refusal.detail,
                 retry_after_seconds=refusal.retry_after_seconds,
             )
-        except Exception as error:  # the worker hears nothing, waits, and sends it again
-            _log.exception("command_failed", worker=worker, error=str(error))
+        except Exception:  # the worker hears nothing, waits, and sends it again
+            _log.exception("command_failed", worker=worker)
             return
         if message.reply:
             await message.respond(msgspec.json.encode(reply))
@@ -128,9 +131,16 @@ class CommandClient:
         """The runtime's answer. Without one, and when it says that it cannot just now, it is asked again with the same
         key, until the reply's time is over.
 
+        It belongs to the span that is current, or else to `traceparent`.
+
         Raises Refusal; and TimeoutError, after which nobody knows whether it was carried out: send it again.
         """
-        request = Request(type(command).__name__, agent_id, key, cause, Raw(canonical.encode(command)), traceparent)
+        name = type(command).__name__
+        with tracing.current(tracing.start(f"send {name}", tracing.here() or traceparent, kind=SpanKind.CLIENT)):
+            data = Raw(canonical.encode(command))
+            return await self._ask(Request(name, agent_id, key, cause, data, tracing.here()))
+
+    async def _ask(self, request: Request) -> Accepted:
         payload = msgspec.json.encode(request)
         async with asyncio.timeout(COMMAND_REPLY_SECONDS_MAX):
             while True:
@@ -139,7 +149,7 @@ class CommandClient:
                         command_subject(self._worker), payload, timeout=COMMAND_REPLY_SECONDS_MAX / 3
                     )
                 except (NatsError, TimeoutError) as error:  # no runtime is there just now
-                    _log.warning("command_unanswered", command=request.command, error=str(error) or "timeout")
+                    _log.warning("command_unanswered", command=request.command, error=describe(error))
                     await asyncio.sleep(POLL_SECONDS)
                     continue
                 reply = _replies.decode(message.data)

@@ -9,12 +9,18 @@ from nats.errors import Error as NatsError
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
 from nats.js.errors import NotFoundError
 
+from domain.faults import describe
+
 STREAM = "STELE_EVENTS"
 POSITION_HEADER = "Stele-Position"
 PREVIOUS_HEADER = "Stele-Previous-Position"
 """The position of the same agent's event before this one (0: none), so that a lost message is seen."""
 _STREAM_BYTES_MAX = 4 * 1024**3
 """Old events leave JetStream at this size. They stay in the log."""
+
+OPENING_SUBJECT = "stele.open"
+"""Where a worker asks a runtime to open an event."""
+_ASK_SECONDS_MAX = 2.0
 
 _log = structlog.get_logger()
 
@@ -33,7 +39,7 @@ async def connect(url: str, name: str) -> Client:
     """A connection that reconnects for ever. Raises nats.errors.Error when the first attempt fails."""
 
     async def on_error(error: Exception) -> None:
-        _log.warning("nats_error", error=str(error) or type(error).__name__)
+        _log.warning("nats_error", error=describe(error))
 
     return await nats.connect(
         url,
@@ -46,6 +52,23 @@ async def connect(url: str, name: str) -> Client:
     )
 
 
+def _holding(epoch: str) -> str:
+    return f"events of the history {epoch}"
+
+
+async def published(client: Client, epoch: str) -> int:
+    """Up to which position the events of this history are in the stream; 0: none is. Raises an error of nats."""
+    jetstream = client.jetstream(timeout=_ASK_SECONDS_MAX)
+    try:
+        info = await jetstream.stream_info(STREAM)
+        if info.config.description != _holding(epoch) or info.state.messages == 0:
+            return 0
+        last = await jetstream.get_msg(STREAM, seq=info.state.last_seq)
+    except NotFoundError:
+        return 0
+    return int((last.headers or {}).get(POSITION_HEADER, "0"))
+
+
 async def ensure_stream(client: Client, epoch: str) -> StreamState:
     """Where the stream of this history's events is. It is made when it is not there (any more), and begun anew when it
     holds another history: a database that was lost or restored must not look as if it were published.
@@ -53,7 +76,7 @@ async def ensure_stream(client: Client, epoch: str) -> StreamState:
     jetstream = client.jetstream()
     wanted = StreamConfig(
         name=STREAM,
-        description=f"events of the history {epoch}",
+        description=_holding(epoch),
         subjects=["stele.*.events.>"],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
@@ -72,4 +95,14 @@ async def ensure_stream(client: Client, epoch: str) -> StreamState:
     return (await jetstream.add_stream(wanted)).state
 
 
-__all__ = ["STREAM", "Client", "NatsError", "command_subject", "connect", "ensure_stream", "event_subject"]
+__all__ = [
+    "OPENING_SUBJECT",
+    "STREAM",
+    "Client",
+    "NatsError",
+    "command_subject",
+    "connect",
+    "ensure_stream",
+    "event_subject",
+    "published",
+]

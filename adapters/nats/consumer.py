@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -10,10 +11,14 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Gauge, Histogram
 
+from adapters import tracing
 from adapters.nats import cloudevents
 from adapters.nats.connect import STREAM, Client, NatsError
 from domain.events import Recorded, UnknownEvent
+from domain.faults import describe
 from domain.limits import ACK_WAIT_SECONDS, DELIVERIES_MAX
 
 _log = structlog.get_logger()
@@ -21,8 +26,21 @@ _CONCURRENCY = 8
 """Events that one worker works on at a time."""
 _FETCH_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+_UNREADABLE_SECONDS = 10.0
 _STREAM_SECONDS = 0.1
 _FINISH_SECONDS_MAX = 10.0
+_EVENTS = Counter(
+    "stele_worker_events_total",
+    "Deliveries of events to a worker, by what came of them: done, redelivered, failed, unreadable or set_aside.",
+    ("worker", "outcome"),
+)
+_SECONDS = Histogram(
+    "stele_worker_event_seconds",
+    "From the delivery of an event to its outcome, tools and commands included.",
+    ("worker",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 90.0),
+)
+_OPEN = Gauge("stele_worker_events_open", "Events that a worker is working on.", ("worker",))
 
 
 class Redeliver(Exception):
@@ -55,7 +73,7 @@ class Consumer:
                 try:
                     await self._consume(working)
                 except (NatsError, TimeoutError, OSError) as error:
-                    _log.warning("consumer_restarts", consumer=self._name, error=str(error) or type(error).__name__)
+                    _log.warning("consumer_restarts", consumer=self._name, error=describe(error))
                     await asyncio.sleep(1.0)
         finally:
             await _finish(working)
@@ -108,37 +126,60 @@ class Consumer:
             task.add_done_callback(working.discard)
 
     async def _handle(self, message: Msg) -> None:
+        began = time.perf_counter()
+        with _OPEN.labels(self._name).track_inprogress():
+            outcome = await self._outcome(message)
+        _EVENTS.labels(self._name, outcome).inc()
+        _SECONDS.labels(self._name).observe(time.perf_counter() - began)
+
+    async def _outcome(self, message: Msg) -> str:
         try:
             event = cloudevents.decode(message.data)
             event.payload  # noqa: B018  an event that this release cannot read shows here
         except (msgspec.DecodeError, UnknownEvent, ValueError, RecursionError) as error:
-            await self._set_aside(message, error)
-            return
+            give_up = self._leave if isinstance(error, UnknownEvent) else self._set_aside
+            return await give_up(message, error)
         try:
-            await self._handler(event)
+            await self._traced(event)
         except Redeliver as again:
             await message.nak(delay=again.seconds)
+            return "redelivered"
         except TimeoutError:  # no runtime answered: that is not the event's fault
             await message.nak(delay=_RETRY_SECONDS)
+            return "redelivered"
         except Exception as error:  # whatever a handler raises, the worker goes on
             if message.metadata.num_delivered >= DELIVERIES_MAX:
-                await self._set_aside(message, error)
-                return
-            _log.exception("event_failed", consumer=self._name, subject=message.subject, error=str(error))
+                return await self._set_aside(message, error)
+            _log.exception("event_failed", consumer=self._name, subject=message.subject)
             await message.nak(delay=_RETRY_SECONDS)
-        else:
-            await message.ack()
+            return "failed"
+        await message.ack()
+        return "done"
 
-    async def _set_aside(self, message: Msg, error: Exception) -> None:
+    async def _traced(self, event: Recorded) -> None:
+        """The handler, in a span below the one that made the event; the commands that it sends go on from there."""
+        attributes: tracing.Attributes = {"stele.event.type": event.type, "stele.position": event.position}
+        span = tracing.start(f"{self._name} event", event.traceparent, attributes, SpanKind.CONSUMER)
+        with tracing.current(span):
+            await self._handler(event)
+
+    async def _leave(self, message: Msg, error: Exception) -> str:
+        """A newer release wrote it: it waits for a worker that can read it."""
+        _log.error("event_unreadable", consumer=self._name, subject=message.subject, error=str(error))
+        await message.nak(delay=_UNREADABLE_SECONDS)
+        return "unreadable"
+
+    async def _set_aside(self, message: Msg, error: Exception) -> str:
         """Give an event up: it is not delivered to this consumer again. It stays in the log."""
         _log.error(
             "event_set_aside",
             consumer=self._name,
             subject=message.subject,
-            error=str(error),
+            error=describe(error),
             deliveries=message.metadata.num_delivered,
         )
         await message.term()
+        return "set_aside"
 
 
 async def _finish(working: "set[asyncio.Task[None]]") -> None:

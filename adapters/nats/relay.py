@@ -1,12 +1,14 @@
 """The relay: the log, in order, to JetStream. It keeps no place of its own; the stream's last message tells it."""
 
 import asyncio
+import time
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
+from prometheus_client import Counter, Histogram
 
 from adapters.nats import cloudevents
 from adapters.nats.connect import (
@@ -23,6 +25,15 @@ from domain.limits import RELAY_BATCH_EVENTS_MAX
 from domain.ports import Log
 
 _ACK_SECONDS_MAX = 10.0
+_EVENTS = Counter("stele_relay_events_total", "Events that JetStream has acknowledged to this relay.")
+_SECONDS = Histogram(
+    "stele_relay_batch_seconds",
+    "One batch of events to JetStream, its last acknowledgement included.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+_PLACES = Counter(
+    "stele_relay_places_total", "Times that this relay asked where the stream is: at its start, after errors."
+)
 
 
 class Relay:
@@ -43,6 +54,7 @@ class Relay:
         """The last position that the stream holds; 0 for a stream that is new or was wiped. To be asked before `step`,
         and again after it has raised.
         """
+        _PLACES.inc()
         state = await ensure_stream(self._client, await self._log.epoch())
         self._sequence = state.last_seq
         self._previous.clear()
@@ -66,7 +78,7 @@ class Relay:
         events = await self._log.read(after, RELAY_BATCH_EVENTS_MAX)
         if not events:
             return after
-        inbox = self._client.new_inbox()
+        began, inbox = time.perf_counter(), self._client.new_inbox()
         answers = _Answers(self._sequence, len(events))
         subscription = await self._client.subscribe(inbox, cb=answers.take)
         try:
@@ -76,6 +88,8 @@ class Relay:
                 await answers.complete
         finally:
             await subscription.unsubscribe()
+        _SECONDS.observe(time.perf_counter() - began)
+        _EVENTS.inc(len(events))
         return events[-1].position
 
     async def _publish(self, event: Recorded, inbox: str) -> None:

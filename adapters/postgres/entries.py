@@ -7,68 +7,137 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection, sql
 from psycopg.errors import UndefinedTable, UniqueViolation
 
+from adapters.postgres import arrays
 from adapters.postgres.statements import load
-from projections.ports import CheckpointMoved, EntryKey, Generation
+from domain.limits import BUILDS_MAX, PROJECTION_ERROR_CHARS_MAX, REVISION_MAX
+from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer
 from projections.projection import Entry
 
 _SQL = load("entries")
 
 
 class PostgresEntryStore:
-    """Implements projections.ports.EntryStore on one connection."""
+    """Implements projections.ports.EntryStore and Builds on one connection. Its calls may be made at once; they queue."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
         self._claimed: set[int] = set()
 
+    # --- projections.ports.EntryStore -----------------------------------------------------------
+
     async def open(self, topic: str, version: int) -> Generation:
         rows = await (await self._connection.execute(_SQL["open"], [topic])).fetchall()
         for _, _, live_version, live in rows:
             if live and live_version > version:
-                raise ValueError(f"{topic} is live in version {live_version}; this release has {version}")
+                raise LiveIsNewer(topic, live_version, version)
         for id, _, its_version, live in rows:
             if its_version == version:
                 return await self._begin(id, topic, version, live)
         try:
-            return await self.create(topic, version, live=not rows)
+            return await self._create(topic, version, live=not rows)
         except UniqueViolation:  # another projector made it just now
             return await self.open(topic, version)
 
+    async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
+        agents, names = arrays.uuids([agent for agent, _ in keys]), arrays.texts([name for _, name in keys])
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(_SQL["load"], [agents, names, generation], prepare=True)
+            return [Entry(*row) for row in await cursor.fetchall()]
+
+    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
+        arguments = {
+            "generation": generation.id,
+            "live": generation.live,
+            "from": generation.position,
+            "to": position,
+            "agents": arrays.uuids([entry.agent_id for entry in changed]),
+            "keys": arrays.texts([entry.key for entry in changed]),
+            "spaces": arrays.uuids([entry.space_id for entry in changed]),
+            "positions": arrays.int8s([entry.position for entry in changed]),
+            "values": arrays.byteas([entry.value for entry in changed]),
+        }
+        moved = await (await self._connection.execute(_SQL["save"], arguments, prepare=True)).fetchone()
+        if moved != (1,):
+            raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
+        return Generation(generation.id, generation.topic, generation.version, position, generation.live)
+
+    async def still(self, generation: Generation) -> None:
+        row = await (await self._connection.execute(_SQL["still"], [generation.id])).fetchone()
+        if row != (generation.position, generation.live):
+            raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
+
+    async def stop(self, generation: Generation, position: int, error: str) -> None:
+        shown = error[:PROJECTION_ERROR_CHARS_MAX].replace("\0", "").encode("utf-8", "replace").decode()
+        await self._connection.execute(_SQL["stop"], [shown, position, generation.id])
+
+    # --- projections.ports.Builds ---------------------------------------------------------------
+
     async def live(self, topic: str) -> Generation | None:
-        """The generation that readers see; None when there is none, or its entries are lost."""
         row = await (await self._connection.execute(_SQL["live"], [topic])).fetchone()
         return Generation(*row) if row is not None else None
 
-    async def create(self, topic: str, version: int, *, live: bool = False, aside: bool = False) -> Generation:
-        """A new, empty generation."""
-        async with self._connection.transaction():
-            row = await (await self._connection.execute(_SQL["create"], [topic, version, live, aside])).fetchone()
-            return await self._begin(int(row[0]) if row else 0, topic, version, live)
-
-    async def _begin(self, id: int, topic: str, version: int, live: bool) -> Generation:
-        await self._connection.execute(_SQL["begin"], [id])
-        row = await (await self._connection.execute(_SQL["checkpoint"], [id])).fetchone()
-        return Generation(id, topic, version, int(row[0]) if row else 0, live)
-
     async def create_aside(self, topic: str, version: int) -> Generation:
-        """A generation to build beside the live one. It is ours as long as this connection lives; generations that
-        other builders left behind are dropped.
-        """
-        for (left_behind,) in await (await self._connection.execute(_SQL["unclaimed"])).fetchall():
-            if left_behind not in self._claimed and await self._claim(left_behind):
-                await self.drop(left_behind)
-        async with self._connection.transaction():  # nobody sees it before it is claimed
-            generation = await self.create(topic, version, aside=True)
-            await self._claim(generation.id)
-        self._claimed.add(generation.id)
-        return generation
+        await self.sweep()
+        return await self._create_aside(topic, version)
 
-    async def _claim(self, generation: int) -> bool:
-        row = await (await self._connection.execute(_SQL["claim"], [generation])).fetchone()
-        return row is not None and bool(row[0])
+    async def resume_aside(self, topic: str, version: int) -> Generation:
+        running = BuildRunning("build_running", f"{topic} is being rebuilt already")
+        found = await (await self._connection.execute(_SQL["resumable"], [topic])).fetchone()
+        if found is None:
+            try:
+                return await self._create_aside(topic, version, resumable=True)
+            except UniqueViolation:  # somebody else began just now
+                raise running from None
+        id, its_version = found
+        if not await self._claim(id):
+            raise running
+        if its_version == version:
+            self._claimed.add(id)
+            return await self._begin(id, topic, version, live=False)
+        await self.drop(id)
+        return await self.resume_aside(topic, version)
+
+    async def take_slot(self) -> None:
+        """Be one of `BUILDS_MAX` that rebuild or verify, as long as the connection lives. Raises BuildRunning."""
+        for slot in range(BUILDS_MAX):
+            row = await (await self._connection.execute(_SQL["slot"], [slot])).fetchone()
+            if row is not None and row[0]:
+                return
+        raise BuildRunning("overloaded", f"{BUILDS_MAX} rebuilds and verifications are running; ask again later")
+
+    async def differences(self, live: Generation, built: Generation) -> Difference | None:
+        """In the snapshot of the transaction that is open, if one is."""
+        arguments = {"live": live.id, "built": built.id, "up_to": live.position}
+        async with self._connection.transaction(), self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(_SQL["whole_tables"])
+            await cursor.execute("SET LOCAL statement_timeout = 0")
+            row = await (await cursor.execute(_SQL["differences"], arguments)).fetchone()
+        return Difference(*row) if row is not None else None
+
+    async def take_over(self, built: Generation, *, same_as: int | None = None) -> tuple[int, ...] | None:
+        async with self._connection.transaction():
+            locked = await (await self._connection.execute(_SQL["lock"], [built.topic])).fetchall()
+            if await self._hold(built.id) != built.position:
+                raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")
+            revision = 0
+            for id, live, version, its_revision in locked:
+                if not live:
+                    continue
+                if version > built.version:
+                    raise LiveIsNewer(built.topic, version, built.version)
+                if id != built.id and built.position < (await self._hold(id) or 0):
+                    return None
+                if version == built.version:
+                    revision = its_revision + (id not in (built.id, same_as))
+            if revision > REVISION_MAX:
+                raise ValueError(f"{built.topic} has been corrected {REVISION_MAX} times; raise its version")
+            retired = await self._connection.execute(_SQL["retire"], [built.topic, built.id, built.version])
+            replaced = tuple(int(row[0]) for row in await retired.fetchall())
+            await self._connection.execute(_SQL["promote"], [revision, built.id])
+        return replaced
 
     async def drop(self, generation: int) -> None:
-        """Drop a generation that nobody reads, without locking anybody out: detached first, then dropped."""
+        """Detached first, then dropped: that locks nobody out."""
         await self._connection.execute("SET statement_timeout = 0")  # it waits for readers, not they for it
         await self._connection.execute(_SQL["dropping"])
         try:
@@ -83,56 +152,46 @@ class PostgresEntryStore:
             if not self._connection.closed:
                 await self._connection.execute(_SQL["dropped"])
                 await self._connection.execute("RESET statement_timeout")
+        self._claimed.discard(generation)
+
+    async def sweep(self) -> list[int]:
+        swept = []
+        for (left_behind,) in await (await self._connection.execute(_SQL["unclaimed"])).fetchall():
+            if left_behind not in self._claimed and await self._claim(left_behind):
+                await self.drop(left_behind)
+                await self._connection.execute(_SQL["unclaim"], [left_behind])
+                swept.append(left_behind)
+        return swept
+
+    # --- below ----------------------------------------------------------------------------------
+
+    async def _create_aside(self, topic: str, version: int, *, resumable: bool = False) -> Generation:
+        async with self._connection.transaction():  # nobody sees it before it is claimed
+            generation = await self._create(topic, version, aside=True)
+            if resumable:
+                await self._connection.execute(_SQL["resume_later"], [generation.id])
+            await self._claim(generation.id)
+        self._claimed.add(generation.id)
+        return generation
+
+    async def _create(self, topic: str, version: int, *, live: bool = False, aside: bool = False) -> Generation:
+        async with self._connection.transaction():
+            row = await (await self._connection.execute(_SQL["create"], [topic, version, live, aside])).fetchone()
+            return await self._begin(int(row[0]) if row else 0, topic, version, live)
+
+    async def _begin(self, id: int, topic: str, version: int, live: bool) -> Generation:
+        await self._connection.execute(_SQL["by_key"])
+        await self._connection.execute(_SQL["begin"], [id])
+        row = await (await self._connection.execute(_SQL["checkpoint"], [id])).fetchone()
+        return Generation(id, topic, version, int(row[0]) if row else 0, live)
+
+    async def _claim(self, generation: int) -> bool:
+        row = await (await self._connection.execute(_SQL["claim"], [generation])).fetchone()
+        return row is not None and bool(row[0])
 
     async def _detach(self, table: str, how: LiteralString) -> None:
         detach = sql.SQL("ALTER TABLE stele.entries DETACH PARTITION {} ").format(sql.Identifier("stele", table))
         await self._connection.execute(detach + sql.SQL(how))
-
-    async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
-        agents, names = [agent for agent, _ in keys], [name for _, name in keys]
-        async with self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(_SQL["load"], [agents, names, generation])
-            return [Entry(*row) for row in await cursor.fetchall()]
-
-    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
-        columns = [
-            [entry.agent_id for entry in changed],
-            [entry.key for entry in changed],
-            [entry.space_id for entry in changed],
-            [entry.position for entry in changed],
-            [entry.value for entry in changed],
-        ]
-        async with self._connection.transaction():
-            moved = await self._connection.execute(
-                _SQL["move"], [generation.id, generation.live, position, generation.id, generation.position]
-            )
-            if moved.rowcount != 1:
-                raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
-            await self._connection.execute(_SQL["go_on"], [generation.id])
-            if changed:
-                await self._connection.execute(_SQL["write"], [generation.id, *columns])
-        return Generation(generation.id, generation.topic, generation.version, position, generation.live)
-
-    async def stop(self, generation: Generation, position: int, error: str) -> None:
-        await self._connection.execute(_SQL["stop"], [error, position, generation.id])
-
-    async def take_over(self, built: Generation) -> tuple[int, ...] | None:
-        """Let a built generation replace the live one, in one transaction; None while it is still behind it.
-
-        Returns the generations to `drop` now: what it replaced, and older versions that were never finished.
-        Raises CheckpointMoved when the built one was dropped, lost its entries or was advanced by somebody else.
-        """
-        async with self._connection.transaction():
-            locked = await (await self._connection.execute(_SQL["lock"], [built.topic])).fetchall()
-            if await self._hold(built.id) != built.position:
-                raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")
-            for id, live in locked:
-                if live and id != built.id and built.position < (await self._hold(id) or 0):
-                    return None
-            retired = await self._connection.execute(_SQL["retire"], [built.topic, built.id, built.version])
-            replaced = tuple(int(row[0]) for row in await retired.fetchall())
-            await self._connection.execute(_SQL["promote"], [built.id])
-        return replaced
 
     async def _hold(self, generation: int) -> int | None:
         """Where it is, until the end of the transaction; None when it is gone or its entries are lost."""

@@ -1,21 +1,25 @@
 """The log in Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+import psycopg
+import structlog
 from psycopg import AsyncConnection
-from psycopg.rows import args_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from adapters.postgres.appender import Appender
+from adapters.postgres.loader import Loader
+from adapters.postgres.rows import event_row
 from adapters.postgres.statements import load
+from domain.aggregate import Snapshot
 from domain.events import Recorded
-from domain.limits import STREAM_EVENTS_MAX
 from domain.ports import Transaction, Verdict
+from projections.ports import Scanned
 
 _SQL = load("log")
-_row = args_row(Recorded)
+_log = structlog.get_logger()
 
 
 class PostgresLog:
@@ -27,22 +31,43 @@ class PostgresLog:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], appender: Appender | None = None) -> None:
         self._pool = pool
         self._appender = appender
+        self._loader = Loader(pool)
 
     async def append(self, transaction: Transaction) -> Verdict:
         if self._appender is None:
             raise RuntimeError("this process only reads the log")
         return await self._appender.append(transaction)
 
+    async def load(self, agent_id: UUID, wanted: Sequence[tuple[UUID, int]]) -> list[Snapshot | Recorded]:
+        return await self._loader.load(agent_id, wanted)
+
+    async def keep_snapshot(self, agent_id: UUID, snapshot: Snapshot) -> None:
+        arguments = [agent_id, snapshot.stream_id, snapshot.version, snapshot.position, snapshot.link.event_id]
+        arguments += [snapshot.link.correlation_id, snapshot.fold, snapshot.state]
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(_SQL["keep_snapshot"], arguments)
+        except (psycopg.Error, PoolTimeout) as error:  # the next one will do
+            _log.warning("snapshot_not_kept", stream=str(snapshot.stream_id), error=type(error).__name__)
+
     async def read_streams(self, agent_id: UUID, stream_ids: Sequence[UUID]) -> list[Recorded]:
-        events = await self._fetch("read_streams", [agent_id, list(stream_ids)]) if stream_ids else []
-        if len(events) > STREAM_EVENTS_MAX:
-            raise ValueError(f"{len(events)} events to load; at most {STREAM_EVENTS_MAX}")
-        return events
+        return await self._fetch("read_streams", [agent_id, list(stream_ids)]) if stream_ids else []
 
     async def read(self, after: int, limit: int, agent_id: UUID | None = None) -> list[Recorded]:
         if agent_id is None:
             return await self._fetch("read", [after, limit])
         return await self._fetch("read_agent", [after, agent_id, limit])
+
+    async def read_but(self, types: Collection[str], after: int, limit: int) -> Scanned:
+        """Implements projections.ports.EventSource."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_SQL["scan"], [after, limit])).fetchone()
+            count, position = row if row is not None else (0, None)
+            if position is None:
+                return Scanned((), after, 0)
+            async with connection.cursor(binary=True, row_factory=event_row) as cursor:
+                await cursor.execute(_SQL["read_but"], [after, position, list(types)])
+                return Scanned(await cursor.fetchall(), position, count)
 
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         return await self._fetch("read_positions", [list(positions), agent_id]) if positions else []
@@ -55,6 +80,10 @@ class PostgresLog:
             row = await (await connection.execute(_SQL["epoch"])).fetchone()
         return str(row[0]) if row else ""
 
+    async def kinds(self) -> list[tuple[str, int, int]]:
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(_SQL["kinds"])).fetchall()
+
     async def head(self) -> int:
         return await self._number("head", [])
 
@@ -64,6 +93,9 @@ class PostgresLog:
         return int(row[0]) if row else 0
 
     async def _fetch(self, statement: str, arguments: list[object]) -> list[Recorded]:
-        async with self._pool.connection() as connection, connection.cursor(binary=True, row_factory=_row) as cursor:
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(binary=True, row_factory=event_row) as cursor,
+        ):
             await cursor.execute(_SQL[statement], arguments)
             return await cursor.fetchall()

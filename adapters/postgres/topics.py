@@ -1,7 +1,6 @@
 """What readers see of the topics: pages of entries with the checkpoint of the same snapshot."""
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.statements import load
+from projections.cursor import served_version
 from projections.ports import EntryPage, GenerationGone, Listed, Read, Serving
 
 _SQL = load("entries")
+_DIGEST_ENTRIES = 5_000
+"""Entries in memory while one is made."""
 
 
 class PostgresTopics:
@@ -24,7 +26,10 @@ class PostgresTopics:
         """None until a projector has seen the topic for the first time."""
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_SQL["serving"], [topic])).fetchone()
-        return Serving(*row) if row else None
+        if row is None:
+            return None
+        generation, version, revision, *rest = row
+        return Serving(generation, served_version(version, revision), *rest)
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         """Entries of one agent (and space) changed after `after`, in order of position. Raises GenerationGone."""
@@ -58,19 +63,15 @@ class PostgresTopics:
             return await digest(connection, generation)
 
 
-async def scan(connection: AsyncConnection[Any], generation: int) -> AsyncIterator[tuple[UUID, str, int, bytes]]:
-    """Every entry that is not a tombstone, in the order of agent and key, by a server-side cursor."""
-    async with connection.transaction(), connection.cursor(f"scan_{generation}", binary=True) as cursor:
-        cursor.itersize = 5_000
-        await cursor.execute(_SQL["scan"], [generation])
-        async for row in cursor:
-            yield row
-
-
 async def digest(connection: AsyncConnection[Any], generation: int) -> str:
-    """As PostgresTopics.digest, within whatever snapshot the connection has."""
+    """As PostgresTopics.digest, within whatever snapshot the connection has. A server-side cursor keeps memory flat."""
     hasher = hashlib.sha256()
-    async for agent_id, key, position, value in scan(connection, generation):
-        hasher.update(agent_id.bytes + len(key.encode()).to_bytes(4, "big") + key.encode())
-        hasher.update(position.to_bytes(8, "big") + hashlib.sha256(value).digest())
+    async with connection.transaction(), connection.cursor(f"scan_{generation}", binary=True) as cursor:
+        cursor.itersize = _DIGEST_ENTRIES
+        await cursor.execute("SET LOCAL statement_timeout = 0")
+        await cursor.execute(_SQL["scan"], [generation])
+        async for agent_id, key, position, value_sha256 in cursor:
+            name = key.encode()
+            hasher.update(agent_id.bytes + len(name).to_bytes(4, "big") + name)
+            hasher.update(position.to_bytes(8, "big") + value_sha256)
     return hasher.hexdigest()

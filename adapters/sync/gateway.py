@@ -13,6 +13,7 @@ from adapters.sync import messages
 from adapters.sync.feed import Feed
 from adapters.sync.heads import Heads
 from adapters.sync.messages import PROTOCOL, Error, ServerMessage
+from adapters.sync.metrics import CLOSED, SOCKETS, SUBSCRIPTIONS
 from adapters.sync.protocol import Authenticate, Close, Code, Effect, Open, Send, Session, Stop
 from domain.agents import authenticate
 from domain.limits import SLOW_CONSUMER_SECONDS_MAX, SOCKETS_MAX, SYNC_MESSAGE_BYTES_MAX
@@ -33,11 +34,14 @@ class Gateway:
         self._topics = topics
         self._heads = heads
         self._connections: set[_Connection] = set()
+        SOCKETS.set_function(lambda: len(self._connections))
+        SUBSCRIPTIONS.set_function(lambda: sum(connection.subscriptions for connection in self._connections))
 
     async def endpoint(self, socket: WebSocket) -> None:
         """Serve one socket until it ends."""
         await socket.accept(PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", []) else None)
         if len(self._connections) >= SOCKETS_MAX:
+            CLOSED.labels(Code.TOO_MANY_CONNECTIONS.name.lower()).inc()
             await socket.close(Code.TOO_MANY_CONNECTIONS, "too many connections")
             return
         connection = _Connection(socket, self._log, self._topics, self._heads)
@@ -67,6 +71,10 @@ class _Connection:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
         self._sending = asyncio.Lock()
+
+    @property
+    def subscriptions(self) -> int:
+        return len(self._feeds)
 
     async def run(self) -> None:
         clock = asyncio.create_task(self._clock())
@@ -117,6 +125,7 @@ class _Connection:
                     if stopped is not None and stopped is not asyncio.current_task():
                         stopped.cancel()
                 case Close(code=code, reason=reason):
+                    CLOSED.labels(code.name.lower()).inc()
                     await self._socket.close(code, reason)
                     raise _Ended
 

@@ -5,6 +5,8 @@ import contextlib
 
 import structlog
 
+from adapters.sync.metrics import HEADS_UNREADABLE
+from domain.faults import describe
 from domain.limits import POLL_SECONDS
 from projections.ports import Serving, Topics
 from projections.topics import TOPICS
@@ -34,7 +36,8 @@ class Heads:
                 for topic in rung & TOPICS.keys():
                     await self._look(topic)
             except Exception as error:  # Postgres may be away; subscriptions wait until it is back
-                _log.warning("heads_unreadable", error=str(error))
+                HEADS_UNREADABLE.inc()
+                _log.warning("heads_unreadable", error=describe(error))
             try:
                 await asyncio.wait_for(self._bell.wait(), POLL_SECONDS)
             except TimeoutError:

@@ -91,7 +91,12 @@ async def fill(conninfo: str, placed: Iterable[Placed]) -> int:
     ids = Ids(random.Random(SEED + 1))
     position = 0
     async with await AsyncConnection.connect(conninfo) as connection:
-        async with connection.cursor() as cursor, cursor.copy("COPY stele.log FROM STDIN") as copy:
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy(
+                "COPY stele.log (position, event_id, agent_id, stream_id, version, type, schema_version, data, occurred_at, recorded_at, actor, causation_id, correlation_id, traceparent) FROM STDIN"
+            ) as copy,
+        ):
             lines: list[str] = []
             for position, (stream, version, event) in enumerate(placed, start=1):
                 lines.append(_line(position, ids.new(), stream, version, event))

@@ -29,9 +29,7 @@ class TakeNote(Command, frozen=True):
 
 
 class Note(Aggregate):
-    def __init__(self, id: UUID) -> None:
-        super().__init__(id)
-        self.text = ""
+    text: str = ""
 
     def take(self, space_id: UUID, speaker: str, text: str) -> None:
         self.emit(NoteTaken(self.id, space_id, speaker, text))
@@ -45,6 +43,6 @@ class Note(Aggregate):
 @handles(TakeNote)
 async def take_note(command: TakeNote, work: Work) -> dict[str, Any]:
     note = Note(command.note_id or work.new_id())
-    await work.load(note)
+    await (work.load(note) if command.note_id is not None else work.load(new=(note,)))
     note.take(command.space_id, command.speaker, command.text)
     return {"note_id": note.id}

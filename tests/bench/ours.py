@@ -12,10 +12,12 @@ from adapters.postgres.appender import Appender
 from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
 from domain.ids import space_id
+from domain.ports import Vault
 from domain.runtime import Accepted, Context, Runtime
 from domain.spaces import CreateSpace
 from domain.transcripts import RecordTranscript, Spoken
 from tests.bench.notes import SPEAKER, TEXT, TakeNote
+from tests.keys import vault
 from workers.parts import SystemClock, TimeOrderedIds
 
 AGENT = UUID("00000000-0000-7000-8000-000000000001")
@@ -28,9 +30,9 @@ IDS = TimeOrderedIds()
 class Ours:
     """Sends the bench's command: to a stream of its own each time, or to streams that exist, one after the other."""
 
-    def __init__(self, log: PostgresLog, streams: Sequence[UUID] = ()) -> None:
+    def __init__(self, log: PostgresLog, vault: Vault, streams: Sequence[UUID] = ()) -> None:
         self.log = log
-        self._runtime = Runtime(log, SystemClock(), IDS)
+        self._runtime = Runtime(log, SystemClock(), IDS, vault)
         self._context = Context(agent_id=AGENT, actor="bench")
         self._streams = itertools.cycle(streams)
 
@@ -58,7 +60,7 @@ class Ours:
 @asynccontextmanager
 async def ours(conninfo: str, streams: Sequence[UUID] = ()) -> AsyncIterator[Ours]:
     async with Appender(conninfo) as appender, reading(conninfo) as connections:
-        yield Ours(PostgresLog(connections, appender), streams)
+        yield Ours(PostgresLog(connections, appender), vault(connections), streams)
 
 
 def reading(conninfo: str) -> AsyncConnectionPool[Any]:

@@ -127,7 +127,7 @@ class TestPostgresLog(LogContract):
             return_exceptions=True,
         )
         assert (first, neighbour) == (Appended(1, 1), Appended(2, 2))
-        assert isinstance(second, UniqueViolation)
+        assert second == Conflict(a, 0, 1)
         assert await log.head() == 2
 
     async def test_I12_a_full_queue_refuses_at_once_and_loses_nothing(self, log: Log) -> None:

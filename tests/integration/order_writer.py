@@ -16,6 +16,7 @@ from domain import ids
 from domain.refusals import Refusal
 from domain.runtime import Context, Runtime
 from domain.transcripts import RecordTranscript, Spoken
+from tests.keys import vault
 from workers import parts
 
 AGENT = UUID(int=7)
@@ -39,7 +40,7 @@ async def write(conninfo: str, seed: int, seconds: float) -> int:
             acknowledged += size
 
     async with Appender(conninfo) as appender, pool(conninfo, f"writer {seed}", 2) as reading:
-        runtime = Runtime(PostgresLog(reading, appender), parts.SystemClock(), parts.TimeOrderedIds())
+        runtime = Runtime(PostgresLog(reading, appender), parts.SystemClock(), parts.TimeOrderedIds(), vault(reading))
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             burst = [one(runtime, chance.choice((1, 1, 2, 5, 40)), chance.random() < 0.1) for _ in range(12)]

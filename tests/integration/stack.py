@@ -20,9 +20,11 @@ from domain.actions import Action, ApproveAction, Status
 from domain.events import Recorded
 from domain.planning import RecordPlan
 from domain.ports import Proposal
+from domain.ports import Vault
 from domain.runtime import Cause, Command, Context, Runtime
 from domain.spaces import CreateSpace
 from domain.transcripts import RecordTranscript, Spoken
+from tests.keys import vault
 from workers.parts import SystemClock, TimeOrderedIds
 
 AGENT = UUID(int=0xA9E47)
@@ -42,6 +44,7 @@ class MovableClock:
 class Stack(Struct):
     log: PostgresLog
     runtime: Runtime
+    vault: Vault
     clock: MovableClock
     client: Client
     space: UUID
@@ -59,7 +62,7 @@ class Stack(Struct):
             await self.execute(CreateSpace(f"room-{before}"), agent)
         space = self.space if agent == AGENT else ids.space_id(agent, f"room-{before}")
         await self.execute(RecordTranscript(space, spoken), agent)
-        return await self.log.read(before, 1_000)
+        return list(await self.vault.open(await self.log.read(before, 1_000)))
 
     async def propose(self, tool: str, arguments: dict[str, object], *, key: str | None = None) -> UUID:
         """As the planner does it: over NATS, about something that was said."""
@@ -77,14 +80,14 @@ class Stack(Struct):
     async def approve(self, action: UUID) -> Recorded:
         """The event ActionApproved."""
         await self.execute(ApproveAction(action))
-        return (await self.log.read_streams(AGENT, [action]))[-1]
+        return (await self.vault.open(await self.log.read_streams(AGENT, [action])))[-1]
 
     async def approved(self, tool: str, arguments: dict[str, object] | None = None) -> Recorded:
         return await self.approve(await self.propose(tool, arguments or {"text": "x"}))
 
     async def action(self, approved: Recorded) -> Action:
         action = Action(approved.stream_id)
-        for recorded in await self.log.read_streams(AGENT, [action.id]):
+        for recorded in await self.vault.open(await self.log.read_streams(AGENT, [action.id])):
             action.replay(recorded)
         return action
 
@@ -93,8 +96,7 @@ class Stack(Struct):
 
     async def last(self, approved: Recorded) -> Any:
         """The newest event of an action."""
-        found = (await self.action(approved)).last
-        return found and found.payload
+        return (await self.vault.open(await self.log.read_streams(AGENT, [approved.stream_id])))[-1].payload
 
 
 @asynccontextmanager
@@ -106,12 +108,13 @@ async def running(database: str, nats_url: str, *, serving: bool = True) -> Asyn
     try:
         async with Appender(database) as appender, pool(database, "test", 4) as reading:
             log, clock = PostgresLog(reading, appender), MovableClock()
-            runtime = Runtime(log, clock, TimeOrderedIds())
+            keys = vault(reading)
+            runtime = Runtime(log, clock, TimeOrderedIds(), keys)
             if serving:
                 await CommandServer(client, runtime).start()
             made = await runtime.execute(CreateSpace("room"), Context(AGENT, "test"))
             planner, executor = CommandClient(client, "planner"), CommandClient(client, "executor")
-            yield Stack(log, runtime, clock, client, UUID(made.result["space_id"]), planner, executor)
+            yield Stack(log, runtime, keys, clock, client, UUID(made.result["space_id"]), planner, executor)
     finally:
         await wipe(client)
         await client.close()

@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
-from adapters.nats import consumer
+from adapters.nats import cloudevents, consumer
 from adapters.nats.connect import STREAM, connect, event_subject
 from adapters.nats.consumer import Consumer, Handler, Redeliver
 from adapters.nats.relay import Relay
+from domain import canonical, events
 from domain.events import Recorded
 from domain.transcripts import TranscriptChunkRecorded
 from tests.integration.stack import AGENT, Stack, running, wipe
 
 SPOKEN = TranscriptChunkRecorded.type
+_SAID = canonical.encode(TranscriptChunkRecorded(AGENT, AGENT, AGENT, "Ada", "From the future."))
 
 
 @pytest.fixture
@@ -164,6 +167,27 @@ async def test_what_is_no_event_is_set_aside_at_once(stack: Stack) -> None:
         await stack.client.jetstream().publish(event_subject(AGENT, SPOKEN), data)
     async with _consuming(stack, handle):
         await _until(seen, {"before": 1})
+        await _nothing_left(stack)
+
+
+async def test_an_event_of_a_newer_release_waits_for_a_worker_that_can_read_it(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: Counter[str] = Counter()
+
+    async def handle(event: Recorded) -> None:
+        seen[f"version {event.schema_version}"] += 1
+
+    monkeypatch.setattr(consumer, "_UNREADABLE_SECONDS", 0.05)
+    monkeypatch.setattr(events, "_READERS", {})
+    await _publish(stack, "today")
+    newer = replace((await stack.log.read(0, 1))[0], type=SPOKEN, schema_version=2, data=_SAID)
+    await stack.client.jetstream().publish(event_subject(AGENT, SPOKEN), cloudevents.encode(newer))
+    async with _consuming(stack, handle):
+        await _until(seen, {"version 1": 1})
+        assert (await stack.client.jetstream().consumer_info(STREAM, "test")).num_redelivered == 1
+        monkeypatch.setattr(TranscriptChunkRecorded, "schema_version", 2)
+        await _until(seen, {"version 1": 1, "version 2": 1})
         await _nothing_left(stack)
 
 

@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from workers import serve
+from workers import listener
 
 
 def test_I12_the_kernel_drops_a_client_that_reads_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A close that has to wait behind what the client does not read would never come to pass."""
-    monkeypatch.setattr(serve, "SLOW_CONSUMER_SECONDS_MAX", 0.25)
-    with serve.bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+    monkeypatch.setattr(listener, "SLOW_CONSUMER_SECONDS_MAX", 0.25)
+    with listener.bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
         served, _ = listening.accept()
         with served, pytest.raises(TimeoutError):  # noqa: PT012  it is dropped in the middle of whatever
             deadline = time.monotonic() + 10.0
@@ -24,5 +24,5 @@ def test_I12_the_kernel_drops_a_client_that_reads_nothing_more(monkeypatch: pyte
 
 
 def test_an_address_that_is_taken_is_told() -> None:
-    with serve.bind("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
-        serve.bind(*taken.getsockname())
+    with listener.bind("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
+        listener.bind(*taken.getsockname())

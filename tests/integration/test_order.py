@@ -14,6 +14,7 @@ from adapters.postgres.wakeup import Bell, Listener
 from domain.runtime import Context, Runtime
 from domain.spaces import CreateSpace
 from tests.integration.order_writer import AGENT
+from tests.keys import vault
 from workers import parts
 
 SECONDS = 3.0
@@ -37,7 +38,7 @@ async def test_I3_no_reader_misses_an_event_of_several_writers(database: str) ->
     await migrate(database)
     async with Appender(database) as appender, pool(database, "order", 4) as reading:
         log = PostgresLog(reading, appender)
-        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds())
+        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds(), vault(reading))
         await runtime.execute(CreateSpace("order"), Context(AGENT, "test"))
         done, bell = asyncio.Event(), Bell()
         listening = asyncio.create_task(Listener(database, ("stele_log",), lambda _: bell.ring()).run())

@@ -241,7 +241,7 @@ async def overloaded(
     monkeypatch.setattr(commands, "COMMAND_REPLY_SECONDS_MAX", 0.3)
     async with running(database, nats_url, serving=False) as stack:
         log = _Overloaded(stack.log)
-        await CommandServer(stack.client, Runtime(log, stack.clock, TimeOrderedIds())).start()
+        await CommandServer(stack.client, Runtime(log, stack.clock, TimeOrderedIds(), stack.vault)).start()
         yield stack, log
 
 

@@ -103,6 +103,7 @@ async def reach(state: str) -> World:
     for step in STATES.get(state, ()):
         match step:
             case "propose":
+                await world.know(UUID(int=3))
                 await world.happen(ACTION, PROPOSED)
             case str():
                 await world.do(COMMANDS[step])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.postgres.appender import _take, _Waiting
+from adapters.postgres.batch import Waiting, take
 from domain.limits import APPEND_BATCH_EVENTS_MAX
 from domain.ports import Expectation, Transaction, Verdict
 from tests.conformance.log_events import AGENT, OTHER, command, happened
@@ -37,14 +37,14 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def queue(loop: asyncio.AbstractEventLoop, transactions: list[Transaction]) -> deque[_Waiting]:
-    return deque(_Waiting(transaction, loop.create_future()) for transaction in transactions)
+def queue(loop: asyncio.AbstractEventLoop, transactions: list[Transaction]) -> deque[Waiting]:
+    return deque(Waiting(transaction, loop.create_future()) for transaction in transactions)
 
 
-def batches(waiting: deque[_Waiting]) -> list[list[Transaction]]:
+def batches(waiting: deque[Waiting]) -> list[list[Transaction]]:
     taken = []
     while waiting:
-        taken.append([one.transaction for one in _take(waiting)])
+        taken.append([one.transaction for one in take(waiting)])
         assert taken[-1], "every batch takes the first that waits"
     return taken
 
@@ -65,7 +65,7 @@ def decide_about_each_other(one: Transaction, other: Transaction) -> bool:
 
 
 @given(transactions=st.lists(TRANSACTIONS, max_size=25))
-def test_nothing_is_lost_and_nothing_is_taken_twice(
+def test_nothing_is_lost_and_nothing_istaken_twice(
     loop: asyncio.AbstractEventLoop, transactions: list[Transaction]
 ) -> None:
     taken = [id(transaction) for batch in batches(queue(loop, transactions)) for transaction in batch]
@@ -94,16 +94,16 @@ def test_those_that_decide_about_each_other_keep_their_order(
 
 
 @given(transactions=st.lists(TRANSACTIONS, max_size=25), abandoned=st.sets(st.integers(0, 24)))
-def test_a_command_whose_caller_is_gone_is_not_taken(
+def test_a_command_whose_caller_is_gone_is_nottaken(
     loop: asyncio.AbstractEventLoop, transactions: list[Transaction], abandoned: set[int]
 ) -> None:
     waiting = queue(loop, transactions)
     for n, one in enumerate(waiting):
         if n in abandoned:
             one.verdict.cancel()
-    taken: list[_Waiting] = []
+    taken: list[Waiting] = []
     while waiting:
-        taken += _take(waiting)
+        taken += take(waiting)
     kept = [transaction for n, transaction in enumerate(transactions) if n not in abandoned]
     assert sorted(id(one.transaction) for one in taken) == sorted(map(id, kept))
 
@@ -118,7 +118,7 @@ def test_I12_a_batch_ends_when_it_has_its_events(loop: asyncio.AbstractEventLoop
 
 def test_I12_commands_without_events_fill_a_batch_as_well(loop: asyncio.AbstractEventLoop) -> None:
     waiting = queue(loop, [command() for _ in range(APPEND_BATCH_EVENTS_MAX + 5)])
-    assert len(_take(waiting)) == APPEND_BATCH_EVENTS_MAX
+    assert len(take(waiting)) == APPEND_BATCH_EVENTS_MAX
     assert len(waiting) == 5
 
 
@@ -129,5 +129,5 @@ def test_I12_a_stream_that_everybody_wants_does_not_have_the_whole_queue_looked_
     waiting = queue(loop, contested)
     last: asyncio.Future[Verdict] = waiting[-1].verdict
     last.cancel()
-    assert len(_take(waiting)) == 1
+    assert len(take(waiting)) == 1
     assert waiting[-1].verdict is last, "nobody has looked at it yet"

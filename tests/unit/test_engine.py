@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from adapters.memory.entries import MemoryEntryStore, Shelf
 from adapters.memory.log import MemoryLog
+from domain.agents import TokenIssued
 from domain.events import Recorded
 from domain.people import PersonRegistered
 from domain.ports import Clock
@@ -168,10 +169,19 @@ async def test_the_first_of_two_poisoned_events_counts(setting: Setting) -> None
 
 
 async def test_an_event_of_a_type_that_is_not_read_is_not_even_decoded() -> None:
-    log = _Log(MovableClock(), lambda event: replace(event, type="stele.future.v1.Unheard", data=b"?"))
+    log = _Log(MovableClock(), lambda event: replace(event, type=TokenIssued.type, data=b"?"))
     setting = Setting(log)
     await setting.say("a")
     assert (await setting.advance()).position == 1
+
+
+async def test_an_event_of_a_type_that_nobody_knows_stops_the_projection_just_before_it() -> None:
+    newer = "stele.future.v1.Unheard"
+    setting = Setting(_Log(MovableClock(), lambda event: replace(event, type=newer) if event.position == 3 else event))
+    await setting.say("a", "b", "c", "d")
+    with pytest.raises(ProjectionStopped, match=f"stopped at position 3: UnknownEvent: {newer}"):
+        await setting.advance()
+    assert (await setting.store.open("letters", 1)).position == 2
 
 
 async def test_an_event_of_a_newer_schema_stops_the_projection() -> None:

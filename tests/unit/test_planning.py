@@ -17,7 +17,6 @@ from domain.transcripts import RecordTranscript, Spoken
 from tests.unit.world import AGENT, OTHER, World
 
 SPACE, RETRO = ids.space_id(AGENT, "kickoff"), ids.space_id(AGENT, "retro")
-ADA, GRACE = ids.person_id(AGENT, "Ada"), ids.person_id(AGENT, "Grace")
 ABOUT = UUID(int=0xE)
 FIRST, SECOND, ELSEWHERE = 4, 6, 7
 """Positions: what Ada said, what Grace said, and what Ada said in another space."""
@@ -46,7 +45,7 @@ async def test_I7_a_plan_only_proposes(world: World) -> None:
     before = await world.log.head()
     action = ids.action_id(ABOUT, 0)
     assert await world.result(plan(PROPOSAL)) == {"space_id": str(SPACE), "action_ids": [str(action)]}
-    assert [event.payload for event in await world.log.read(before, 10)] == [
+    assert (await world.payloads())[before:] == [
         ActionProposed(
             action_id=action,
             space_id=SPACE,
@@ -56,7 +55,7 @@ async def test_I7_a_plan_only_proposes(world: World) -> None:
             arguments_sha256=canonical.sha256_hex(b'{"text":"buy varnish"}'),
             rationale="because",
             rests_on=(FIRST,),
-            person_ids=(ADA,),
+            person_ids=(await world.person("Ada"),),
         )
     ]
 
@@ -94,7 +93,10 @@ async def test_I10_plans_of_two_agents_about_the_same_event_do_not_meet(world: W
 async def test_evidence_is_kept_in_order_once_with_the_people_who_said_it(world: World) -> None:
     await world.do(plan(replace(PROPOSAL, rests_on=(SECOND, FIRST, SECOND))))
     [action] = await proposed(world)
-    assert (action.rests_on, action.person_ids) == ((FIRST, SECOND), (ADA, GRACE))
+    assert (action.rests_on, action.person_ids) == (
+        (FIRST, SECOND),
+        (await world.person("Ada"), await world.person("Grace")),
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from domain.transcripts import RecordTranscript, Spoken, TranscriptChunkRecorded
 from tests.unit.world import AGENT, OTHER, World
 
 SPACE = ids.space_id(AGENT, "kickoff")
-ADA = ids.person_id(AGENT, "Ada")
 NOON = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -39,15 +38,15 @@ async def people(world: World) -> list[str]:
 
 async def test_a_chunk_is_recorded_with_the_person_who_said_it(world: World) -> None:
     answer = await world.result(said(Spoken("Ada", "Hello.", id="1")))
-    chunk = ids.chunk_id(SPACE, "1")
+    chunk, ada = ids.chunk_id(SPACE, "1"), await world.person("Ada")
     assert answer == {
         "space_id": str(SPACE),
         "recorded": 1,
-        "chunks": [{"chunk_id": str(chunk), "person_id": str(ADA), "recorded": True}],
+        "chunks": [{"chunk_id": str(chunk), "person_id": str(ada), "recorded": True}],
     }
     assert (await world.payloads())[1:] == [
-        PersonRegistered(ADA, "Ada"),
-        TranscriptChunkRecorded(chunk, SPACE, ADA, "Ada", "Hello.", source_id="1"),
+        PersonRegistered(ada, "Ada"),
+        TranscriptChunkRecorded(chunk, SPACE, ada, "Ada", "Hello.", source_id="1"),
     ]
 
 

@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import domain.contexts  # noqa: F401  every handler is there
+from adapters.memory.keys import MemoryKeyStore
 from adapters.memory.log import MemoryLog
+from adapters.vault.master import MasterKeys
 from domain.events import Event, NewEvent, Recorded
 from domain.ports import Appended, Expectation, Transaction
 from domain.runtime import Accepted, Cause, Command, Context, Runtime
+from tests.keys import MASTER, memory_vault
 
 AGENT, OTHER = UUID(int=0xA), UUID(int=0xB)
 START = datetime(2025, 6, 1, 9, 0, 0, tzinfo=UTC)
@@ -42,7 +46,8 @@ class World:
         self.clock = clock or MovableClock()
         self.ids = CountingIds()
         self.log = log or MemoryLog(self.clock)
-        self.runtime = Runtime(self.log, self.clock, self.ids)
+        self.vault = memory_vault(self.log)
+        self.runtime = Runtime(self.log, self.clock, self.ids, self.vault)
 
     async def do(
         self,
@@ -61,8 +66,16 @@ class World:
     async def result(self, command: Command, **context: Any) -> dict[str, Any]:
         return (await self.do(command, **context)).result
 
+    async def person(self, label: str, agent: UUID = AGENT, generation: int = 0) -> UUID:
+        """Who a label is; `generation` counts those of that name who were erased."""
+        return await self.vault.pseudonym(agent, f"person:{generation}:{label}")
+
+    async def know(self, person_id: UUID, agent: UUID = AGENT) -> None:
+        """A person of that id has a key, as whoever was registered has."""
+        await MemoryKeyStore(self.log).add(agent, MasterKeys(lambda: MASTER).wrap(agent, person_id, bytes(32)))
+
     async def events(self) -> list[Recorded]:
-        return await self.log.read(0, 10_000)
+        return list(await self.vault.open(await self.log.read(0, 10_000)))
 
     async def payloads(self) -> list[Event]:
         return [event.payload for event in await self.events()]

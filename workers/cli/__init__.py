@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from workers.cli import client, operate, processes
+from workers.cli import client, erase, look, operate, processes
 from workers.cli.output import CommandFailed
 from workers.settings import NotConfigured
 
@@ -19,7 +19,9 @@ app = typer.Typer(
 )
 processes.add_to(app)
 client.add_to(app)
+look.add_to(app)
 operate.add_to(app)
+erase.add_to(app)
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli import hub
-from workers.cli.output import CommandFailed, one_line, print_json
+from workers.cli.output import one_line, print_fields, print_json, uuid_of
 
 Data = Annotated[Path | None, typer.Option(help="The data folder of a running hub [default: $STELE_DATA or .stele]")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON value a line")]
+AsOf = Annotated[int | None, typer.Option(help="A position: as it was when the log ended there", min=0)]
 
 actions = typer.Typer(help="List, approve and reject proposed actions.", no_args_is_help=True)
 
@@ -55,60 +56,45 @@ def tail(
 
 def log(
     after: Annotated[int, typer.Option(help="A position: only what came after it", min=0)] = 0,
+    as_of: AsOf = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Print the agent's events, up to the head of the log."""
-    found = hub.find(data)
-    while True:
-        page = found.get("/v1/log", after=after, limit=1_000)
-        for event in page["events"]:
-            if json:
-                print_json(event)
-            else:
-                print(f"{event['position']:>8}  {event['type']:<48}  {one_line(str(event['data']), 120)}", flush=True)
-        after = page["position"]
-        if page["caught_up"]:
-            return
+    """Print the agent's events, up to the head of the log or to another position."""
+    for event in hub.find(data).pages("/v1/log", "events", "position", after=after, as_of=as_of):
+        if json:
+            print_json(event)
+        else:
+            print(f"{event['position']:>8}  {event['type']:<48}  {one_line(str(event['data']), 120)}", flush=True)
 
 
 @actions.command("list")
 def list_actions(
     status: Annotated[str | None, typer.Option(help="proposed, approved, started, succeeded, failed, …")] = None,
     space: Annotated[str | None, typer.Option(help="Only this space: its name or id")] = None,
+    as_of: AsOf = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
     """List actions, with the positions that they rest on."""
     found = hub.find(data)
-    after = None
-    while True:
-        page = found.get("/v1/actions", status=status, space=space, after=after, limit=1_000)
-        for entry in page["entries"]:
-            value = entry["value"]
-            if json:
-                print_json(value)
-            else:
-                rests_on = ",".join(str(position) for position in value["rests_on"])
-                print(
-                    f"{value['action_id']}  {value['status']:<9}  {one_line(value['tool'], 40):<9}  "
-                    f"{one_line(value['title'], 80)}  (rests on {rests_on}){_failure(value)}",
-                    flush=True,
-                )
-        after = page["cursor"]
-        if page["caught_up"]:
-            return
+    for entry in found.pages("/v1/actions", "entries", "cursor", status=status, space=space, as_of=as_of):
+        value = entry["value"]
+        if json:
+            print_json(value)
+            continue
+        rests_on = ",".join(str(position) for position in value["rests_on"])
+        print(
+            f"{value['action_id']}  {value['status']:<9}  {one_line(value['tool'], 40):<9}  "
+            f"{one_line(value['title'], 80)}  (rests on {rests_on}){_failure(value)}",
+            flush=True,
+        )
 
 
 @actions.command()
-def show(action_id: str, data: Data = None, json: Json = False) -> None:
+def show(action_id: str, as_of: AsOf = None, data: Data = None, json: Json = False) -> None:
     """Show an action: its tool, its arguments, what it rests on, and what became of it."""
-    value = _show(hub.find(data), action_id)
-    if json:
-        print_json(value)
-        return
-    for name, field in value.items():
-        print(f"{name:<20}  {one_line(field if isinstance(field, str) else dumps(field, ensure_ascii=False), 2_000)}")
+    print_fields(hub.find(data).get(f"/v1/actions/{_id(action_id)}", as_of=as_of)["value"], json)
 
 
 @actions.command()
@@ -118,16 +104,18 @@ def approve(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Approve an action: exactly the arguments that are shown. An executor then runs it once."""
+    """Approve an action: exactly the arguments that are shown, as long as nothing has happened to it since. An executor
+    then runs it once.
+    """
     found = hub.find(data)
-    shown = _show(found, action_id)
+    entry, etag = found.get_tagged(f"/v1/actions/{_id(action_id)}")
+    shown = entry["value"]
     arguments = one_line(dumps(shown["arguments"], ensure_ascii=False), 40_000)
     print(f"{one_line(shown['tool'], 40)}  {arguments}  (SHA-256 {shown['arguments_sha256']})", file=sys.stderr)
     if sys.stdin.isatty() and not yes:
         typer.confirm("Approve exactly this?", abort=True, err=True)
-    _decided(
-        found.post(f"/v1/actions/{shown['action_id']}/approve", {"arguments_sha256": shown["arguments_sha256"]}), json
-    )
+    seen = {"arguments_sha256": shown["arguments_sha256"]}
+    _decided(found.post(f"/v1/actions/{shown['action_id']}/approve", seen, if_match=etag), json)
 
 
 @actions.command()
@@ -138,26 +126,15 @@ def reject(
     json: Json = False,
 ) -> None:
     """Reject a proposed action."""
-    _decided(hub.find(data).post(f"/v1/actions/{_uuid(action_id)}/reject", {"reason": reason}), json)
+    _decided(hub.find(data).post(f"/v1/actions/{_id(action_id)}/reject", {"reason": reason}), json)
 
 
-def _show(found: hub.Hub, action_id: str) -> dict[str, Any]:
-    """The action as it stands: its digest goes with the approval, so that nothing else is approved."""
-    value: dict[str, Any] = found.get(f"/v1/actions/{_uuid(action_id)}")["value"]
-    return value
+def _id(action_id: str) -> str:
+    return uuid_of(action_id, "an action's id", "stele actions list")
 
 
 def _failure(value: dict[str, Any]) -> str:
     return f"  {one_line(value['failure']['code'], 60)}" if value.get("failure") else ""
-
-
-def _uuid(text: str) -> str:
-    import uuid
-
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise CommandFailed(f"{text[:60]!r} is not an action's id; `stele actions list` shows them") from None
 
 
 def _decided(answer: dict[str, Any], json: bool) -> None:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import sys
 import time
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from workers.cli.processes import settings
 
 _TIMEOUT_SECONDS = 60.0
 _OUTAGE_SECONDS_MAX = 30.0
+_PAGE = 1_000
 _RETRY = {"overloaded", "log_unavailable", "idempotency_key_in_flight", "unavailable", "projection_behind"}
+_BUILDING = "as_of_building"
+"""Waited for however long it takes: a state of a long past is folded from as many events."""
 
 
 class Hub:
@@ -33,11 +37,26 @@ class Hub:
         )
 
     def get(self, path: str, **params: Any) -> Any:
-        return self._send("GET", path, params={k: v for k, v in params.items() if v is not None})
+        return self.get_tagged(path, **params)[0]
 
-    def post(self, path: str, body: Any = None) -> Any:
+    def get_tagged(self, path: str, **params: Any) -> tuple[Any, str]:
+        """The answer and its ETag."""
+        response = self._send("GET", path, params={k: v for k, v in params.items() if v is not None})
+        return response.json(), response.headers.get("ETag", "")
+
+    def pages(self, path: str, items: str, goes_on: str, **params: Any) -> Iterator[Any]:
+        """What is under `items` in page after page; what `goes_on` names of one is `after` of the next."""
+        while True:
+            page = self.get(path, **params, limit=_PAGE)
+            yield from page[items]
+            if page["caught_up"]:
+                return
+            params["after"] = page[goes_on]
+
+    def post(self, path: str, body: Any = None, *, if_match: str | None = None) -> Any:
         """Sent again with the same Idempotency-Key while the hub is away, so it happens once."""
-        return self._send("POST", path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+        headers = {"Idempotency-Key": str(uuid.uuid4()), **({"If-Match": if_match} if if_match else {})}
+        return self._send("POST", path, json=body, headers=headers).json()
 
     def stream(self, method: str, path: str) -> Iterator[dict[str, Any]]:
         """JSON lines, as they come."""
@@ -51,7 +70,7 @@ class Hub:
         except httpx.HTTPError as error:
             raise CommandFailed(f"the hub at {self.url} went away: {error}") from error
 
-    def _send(self, method: str, path: str, **request: Any) -> Any:
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         deadline = time.monotonic() + _OUTAGE_SECONDS_MAX
         waiting = False
         while True:
@@ -66,10 +85,13 @@ class Hub:
                 time.sleep(0.3)
                 continue
             if response.status_code < httpx.codes.BAD_REQUEST:
-                return response.json()
+                return response
             failed = _failed(response)
-            if failed.code not in _RETRY or time.monotonic() > deadline:
+            if failed.code != _BUILDING and (failed.code not in _RETRY or time.monotonic() > deadline):
                 raise failed
+            if failed.code == _BUILDING and not waiting:
+                print("stele: waiting for the hub to build what was as of that position", file=sys.stderr)
+                waiting = True
             time.sleep(0.3)
 
 
@@ -79,6 +101,11 @@ class HubRefused(CommandFailed):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+
+
+def quoted(part: str) -> str:
+    """What somebody typed, as one part of a path."""
+    return urllib.parse.quote(part, safe="") or "%20"
 
 
 def _failed(response: httpx.Response) -> HubRefused:

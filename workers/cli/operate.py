@@ -111,7 +111,7 @@ def create(
     if token_file.exists():
         raise CommandFailed(f"{token_file} exists already; name a new file")
     try:
-        agent_id = asyncio.run(create_agent(conninfo, name, token_file))
+        agent_id = asyncio.run(create_agent(conninfo, name, token_file, chosen))
     except Refusal as refusal:
         token_file.unlink(missing_ok=True)
         raise CommandFailed(f"{refusal.code}: {refusal.detail}") from refusal

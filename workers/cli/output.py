@@ -2,6 +2,7 @@
 
 import json
 import sys
+import uuid
 from typing import Any
 
 
@@ -25,6 +26,24 @@ def one_line(text: str, width: int = 100) -> str:
     """For people: no control characters (a transcript must not steer a terminal), cut at `width`."""
     clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return clean if len(clean) <= width else clean[: width - 1] + "…"
+
+
+def print_fields(value: dict[str, Any], as_json: bool) -> None:
+    """One thing: for programs one line of JSON, for people a line a field."""
+    if as_json:
+        print_json(value)
+        return
+    for name, field in value.items():
+        text = field if isinstance(field, str) else json.dumps(field, ensure_ascii=False)
+        print(f"{name:<20}  {one_line(text, 2_000)}")
+
+
+def uuid_of(text: str, what: str, shown_by: str) -> str:
+    """Raises CommandFailed for anything that is no id."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise CommandFailed(f"{one_line(repr(text), 60)} is not {what}; `{shown_by}` shows them") from None
 
 
 def interactive() -> bool:

@@ -31,6 +31,9 @@ def add_to(app: typer.Typer) -> None:
         app.command(name, help=doc)(_process(name))
     app.command("bootstrap")(bootstrap)
     app.command("build", hidden=True)(build)
+    app.command("as-of", hidden=True, help="What the serving process starts to build states of the past.")(
+        _process("as_of")
+    )
     app.command("openapi")(openapi)
 
 
@@ -65,7 +68,7 @@ def bootstrap(
 
     chosen = settings()
     conninfo = required(chosen.postgres_url, "STELE_POSTGRES_URL")
-    run("bootstrap", lambda _: process.bootstrap(conninfo, token_file), level=chosen.log_level)
+    run("bootstrap", lambda _: process.bootstrap(conninfo, token_file, chosen), level=chosen.log_level)
 
 
 def build(task: str, topic: str) -> None:
@@ -88,4 +91,8 @@ def openapi() -> None:
     async def no_build(task: str, topic: str) -> AsyncIterator[bytes]:
         yield b""
 
-    print(json.dumps(create_app(None, Operations(nothing, no_build)).openapi(), indent=1, sort_keys=True))
+    async def no_metrics(accept: str) -> tuple[bytes, str]:
+        return b"", accept
+
+    app = create_app(None, Operations(nothing, no_build, no_metrics))
+    print(json.dumps(app.openapi(), indent=1, sort_keys=True))

@@ -97,12 +97,13 @@ class _Follower:
             if self._as_json:
                 print_json(line)
             else:
-                value = "deleted" if line["value"] is None else _for_people(line["value"])
+                value = "deleted" if line["value"] is None else for_people(line["value"])
                 print(f"{line['cursor']}  {line['key']}  {value}", flush=True)
         self._cursor = batch["cursor"]
 
 
-def _for_people(value: dict[str, Any]) -> str:
+def for_people(value: dict[str, Any]) -> str:
+    """An entry's value in one line."""
     for fields in (("speaker", "text"), ("status", "title"), ("label",), ("name", "title")):
         if all(isinstance(value.get(field), str) for field in fields):
             return one_line(": ".join(value[field] for field in fields), 160)

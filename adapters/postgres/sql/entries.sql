@@ -1,3 +1,6 @@
+-- by_key: this connection looks entries up by their keys, however small a table was when a statement was planned
+SET enable_seqscan = off
+
 -- open: the generations of a topic that a projector may advance
 SELECT id, topic, version, live FROM stele.generations WHERE topic = %s AND NOT aside ORDER BY live DESC, id
 
@@ -14,8 +17,20 @@ SELECT stele.create_generation_v1(%s, %s, %s, %s)
 -- claim: a generation that is built aside belongs to one builder, as long as its connection lives
 SELECT pg_try_advisory_lock(1398031724, %s)
 
--- unclaimed: generations aside, whose builder may have died
-SELECT id FROM stele.generations WHERE aside
+-- unclaim: it is gone, or nobody's
+SELECT pg_advisory_unlock(1398031724, %s)
+
+-- slot: one of the places for rebuilds and verifications, as long as the connection lives
+SELECT pg_try_advisory_lock(1398031726, %s)
+
+-- unclaimed: generations aside, whose builder may have died; a rebuild that can be gone on with stays
+SELECT id FROM stele.generations WHERE aside AND NOT resumable
+
+-- resumable: the rebuild of a topic that is under way, or was
+SELECT id, version FROM stele.generations WHERE topic = %s AND resumable
+
+-- resume_later: should its builder die, the next one goes on with it
+UPDATE stele.generations SET resumable = true WHERE id = %s
 
 -- forget: a generation whose table is gone
 DELETE FROM stele.generations WHERE id = %s
@@ -25,37 +40,50 @@ DELETE FROM stele.generations WHERE id = %s
 UPDATE stele.generations SET live = false, aside = true
 WHERE topic = %s AND id <> %s AND (live OR NOT aside AND version < %s) RETURNING id
 
--- load: the entries that a page of events touches
+-- load: the entries that a page of events touches (agents, keys, generation); one step of the index for each
 SELECT e.agent_id, e.key, e.space_id, e.position, e.value
 FROM unnest(%b::uuid[], %b::text[]) AS k (agent_id, key)
-JOIN stele.entries e ON e.agent_id = k.agent_id AND e.key = k.key AND e.generation = %s
+CROSS JOIN LATERAL (
+    SELECT * FROM stele.entries WHERE generation = %b AND agent_id = k.agent_id AND key = k.key LIMIT 1
+) AS e
 
--- write: the entries that a page of events changed
-INSERT INTO stele.entries AS e (generation, agent_id, key, space_id, position, value)
-SELECT %s, c.* FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::bigint[], %b::bytea[]) AS c
-ON CONFLICT (generation, agent_id, key)
-DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value = excluded.value
+-- save: a page. The checkpoint moves if it is still where it was and nothing has taken over, and only then is anything
+-- written. The lock holds a take-over off until the commit, in the order in which a take-over locks.
+WITH still AS MATERIALIZED (
+    SELECT FROM stele.generations WHERE id = %(generation)b AND live = %(live)b FOR NO KEY UPDATE
+),
+moved AS (
+    UPDATE stele.entries SET position = %(to)b
+    WHERE generation = %(generation)b AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = ''
+      AND position = %(from)b AND EXISTS (SELECT FROM still)
+    RETURNING 1
+),
+written AS (
+    INSERT INTO stele.entries AS e (generation, agent_id, key, space_id, position, value)
+    SELECT %(generation)b, c.*
+    FROM unnest(%(agents)b::uuid[], %(keys)b::text[], %(spaces)b::uuid[], %(positions)b::bigint[], %(values)b::bytea[])
+        AS c
+    WHERE EXISTS (SELECT FROM moved)
+    ON CONFLICT (generation, agent_id, key)
+    DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value = excluded.value
+),
+went_on AS (
+    UPDATE stele.generations SET error = NULL, error_position = NULL
+    WHERE id = %(generation)b AND error IS NOT NULL AND EXISTS (SELECT FROM moved)
+)
+SELECT count(*) FROM moved
 
 -- live: the generation that readers see
 SELECT generation, topic, version, position, live FROM stele.checkpoints WHERE topic = %s AND live
 
--- move: the checkpoint, if it is still where it was and nothing has taken over; the lock holds a take-over off until
--- the commit, in the order in which a take-over locks (generation, live, new position, generation, old position)
-WITH still AS MATERIALIZED (
-    SELECT FROM stele.generations WHERE id = %s AND live = %s FOR NO KEY UPDATE
-)
-UPDATE stele.entries SET position = %s
-WHERE generation = %s AND agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' AND position = %s
-  AND EXISTS (SELECT FROM still)
+-- still: a generation's checkpoint, and whether readers see it
+SELECT position, live FROM stele.checkpoints WHERE generation = %s
 
 -- stop: a fold failed here
 UPDATE stele.generations SET error = %s, error_position = %s WHERE id = %s
 
--- go_on: the fold that had failed works again
-UPDATE stele.generations SET error = NULL, error_position = NULL WHERE id = %s AND error IS NOT NULL
-
 -- lock: every generation of a topic as it is now, so that no other one takes over or is dropped meanwhile
-SELECT id, live FROM stele.generations WHERE topic = %s ORDER BY id FOR UPDATE
+SELECT id, live, version, revision FROM stele.generations WHERE topic = %s ORDER BY id FOR UPDATE
 
 -- hold: a generation's checkpoint, still until the end of the transaction
 SELECT position FROM stele.entries
@@ -71,15 +99,31 @@ SELECT pg_advisory_unlock(1398031725)
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'stele.entries'::regclass AND i.inhdetachpending
 
--- promote: a built generation takes over
-UPDATE stele.generations SET live = true, aside = false WHERE id = %s
+-- promote: a built generation takes over (revision, generation)
+UPDATE stele.generations SET live = true, aside = false, resumable = false, revision = %s WHERE id = %s
+
+-- whole_tables: for one transaction, the opposite of by_key
+SET LOCAL enable_seqscan = on
+
+-- differences: entries of a live and a built generation that are not the same, as far as the live one has come, and of
+-- those that the built one has changed since, none: the first, and how many there are
+SELECT coalesce(l.agent_id, b.agent_id), coalesce(l.key, b.key), least(l.position, b.position), l.position, b.position,
+       count(*) OVER ()
+FROM (SELECT * FROM stele.entries WHERE generation = %(live)s AND key <> '') AS l
+FULL JOIN (SELECT * FROM stele.entries WHERE generation = %(built)s AND key <> '') AS b
+    ON b.agent_id = l.agent_id AND b.key = l.key
+WHERE (b.position IS NULL OR b.position <= %(up_to)s)
+  AND (l.position IS NULL OR b.position IS NULL OR l.position <> b.position
+       OR l.value IS DISTINCT FROM b.value OR l.space_id IS DISTINCT FROM b.space_id)
+ORDER BY 3, 1, 2 LIMIT 1
 
 -- list: every generation, for people
-SELECT g.id, g.topic, g.version, coalesce(c.position, 0), g.live, g.aside, g.floor, g.error, g.error_position
+SELECT g.id, g.topic, g.version, coalesce(c.position, 0), g.live, g.aside, g.floor, g.error, g.error_position,
+       g.revision
 FROM stele.generations g LEFT JOIN stele.checkpoints c ON c.generation = g.id ORDER BY g.topic, g.live DESC, g.id
 
 -- serving: what readers of a topic see now
-SELECT c.generation, c.version, c.position, c.floor, h.epoch, head.position
+SELECT c.generation, c.version, c.revision, c.position, c.floor, h.epoch, head.position
 FROM stele.checkpoints c, stele.history h, stele.head head WHERE c.topic = %s AND c.live
 
 -- page: entries changed after a position, tombstones included, never splitting a position; and the checkpoint of the
@@ -98,6 +142,6 @@ FROM checkpoint c LEFT JOIN page p ON true ORDER BY p.position, p.key
 SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
 WHERE e.generation = %s AND e.agent_id = %s AND e.key = %s
 
--- scan: every entry that is not a tombstone, in the order that digests are made in
-SELECT agent_id, key, position, value FROM stele.entries
+-- scan: every entry that is not a tombstone, in the order that digests are made in, with the hash of its value
+SELECT agent_id, key, position, sha256(value) FROM stele.entries
 WHERE generation = %s AND value IS NOT NULL AND key <> '' ORDER BY agent_id, key

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
+from adapters.memory.log import MemoryLog
+from domain.aggregate import Snapshot
 from domain.canonical import encode
 from domain.events import Recorded
 from domain.ports import Appended, Transaction, Verdict
@@ -14,6 +16,7 @@ from tests.bench.notes import SPEAKER, TEXT, Note, NoteTaken, TakeNote
 from tests.bench.ours import AGENT, IDS, SPACE
 from tests.bench.peers import stock
 from tests.bench.row import Bench, Line, row
+from tests.keys import memory_vault
 from workers.parts import SystemClock
 
 _BATCHES = 20
@@ -22,10 +25,11 @@ _EVENTS_A_STREAM = 3
 _AT = SystemClock().now()
 
 
-class _MemoryLog:
-    """Accepts everything; makes the bytes that would be stored; reads back the same few events of any stream."""
+class _Log(MemoryLog):
+    """Accepts everything; makes the bytes that would be stored; reads back the same few events of one stream."""
 
     def __init__(self) -> None:
+        super().__init__(SystemClock())
         self._data = encode(NoteTaken(SPACE, SPACE, SPEAKER, TEXT))
         self.stored: list[bytes] = []
 
@@ -33,12 +37,12 @@ class _MemoryLog:
         self.stored = [event.data for event in transaction.events]
         return Appended(1, len(transaction.events))
 
-    async def read_streams(self, agent_id: UUID, stream_ids: Sequence[UUID]) -> list[Recorded]:
-        if stream_ids != [SPACE]:
+    async def load(self, agent_id: UUID, wanted: Sequence[tuple[UUID, int]]) -> list[Snapshot | Recorded]:
+        if wanted[0][0] != SPACE:
             return []
-        return [self._recorded(version) for version in range(1, _EVENTS_A_STREAM + 1)]
+        return [self._recorded_at(version) for version in range(1, _EVENTS_A_STREAM + 1)]
 
-    def _recorded(self, version: int) -> Recorded:
+    def _recorded_at(self, version: int) -> Recorded:
         return Recorded(
             position=version,
             event_id=SPACE,
@@ -56,21 +60,6 @@ class _MemoryLog:
             traceparent=None,
         )
 
-    async def read(self, after: int, limit: int, agent_id: UUID | None = None) -> list[Recorded]:
-        return []
-
-    async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
-        return []
-
-    async def previous(self, agent_id: UUID, position: int) -> int:
-        return 0
-
-    async def epoch(self) -> str:
-        return ""
-
-    async def head(self) -> int:
-        return 0
-
 
 @row(
     "python",
@@ -81,7 +70,8 @@ class _MemoryLog:
     recorder on both sides.""",
 )
 async def python(bench: Bench) -> list[Line]:
-    runtime, context = Runtime(_MemoryLog(), SystemClock(), IDS), Context(agent_id=AGENT, actor="bench")
+    log = _Log()
+    runtime, context = Runtime(log, SystemClock(), IDS, memory_vault(log)), Context(agent_id=AGENT, actor="bench")
     library = stock.in_memory()
     made: list[bytes] = []
 
@@ -93,7 +83,7 @@ async def python(bench: Bench) -> list[Line]:
 
     async def ours_bytes() -> None:
         note = Note(IDS.new())
-        note.emitter = lambda _, event, __: made.append(encode(event))
+        note.emitter = lambda _, event, __, ___: made.append(encode(event))
         note.take(SPACE, SPEAKER, TEXT)
         made.clear()
 

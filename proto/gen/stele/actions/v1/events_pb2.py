@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from stele.options.v1 import options_pb2 as stele_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstele/actions/v1/events.proto\x12\x10stele.actions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1estele/options/v1/options.proto\"\xae\x02\n\x0e\x41\x63tionProposed\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04tool\x18\x03 \x01(\tR\x04tool\x12\x1a\n\x05title\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x05title\x12+\n\x0e\x61rguments_json\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01R\rargumentsJson\x12)\n\x10\x61rguments_sha256\x18\x06 \x01(\tR\x0f\x61rgumentsSha256\x12\x1c\n\trationale\x18\x07 \x01(\tR\trationale\x12\x19\n\x08rests_on\x18\x08 \x03(\x03R\x07restsOn\x12\x1d\n\nperson_ids\x18\t \x03(\tR\tpersonIds:\x04\x90\xb5\x18\x01\"\x90\x02\n\x0e\x41\x63tionApproved\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04tool\x18\x03 \x01(\tR\x04tool\x12)\n\x10\x61rguments_sha256\x18\x04 \x01(\tR\x0f\x61rgumentsSha256\x12%\n\x0epolicy_version\x18\x05 \x01(\x05R\rpolicyVersion\x12\x1f\n\x0b\x61pproved_by\x18\x06 \x01(\tR\napprovedBy\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt:\x04\x90\xb5\x18\x01\"\x8d\x01\n\x0e\x41\x63tionRejected\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1f\n\x0brejected_by\x18\x03 \x01(\tR\nrejectedBy\x12\x1c\n\x06reason\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x06reason:\x04\x90\xb5\x18\x01\"\xce\x01\n\rActionStarted\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId\x12\x1a\n\x08\x65xecutor\x18\x04 \x01(\tR\x08\x65xecutor\x12\x44\n\x10lease_expires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eleaseExpiresAt:\x04\x90\xb5\x18\x01\"\x95\x01\n\x0f\x41\x63tionSucceeded\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId\x12%\n\x0bresult_json\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\nresultJson:\x04\x90\xb5\x18\x01\"\xb1\x01\n\x0c\x41\x63tionFailed\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x1c\n\x06\x64\x65tail\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x06\x64\x65tail\x12\"\n\nattempt_id\x18\x05 \x01(\tH\x00R\tattemptId\x88\x01\x01:\x04\x90\xb5\x18\x01\x42\r\n\x0b_attempt_id\"s\n\x14\x41\x63tionOutcomeUnknown\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId:\x04\x90\xb5\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstele/actions/v1/events.proto\x12\x10stele.actions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1estele/options/v1/options.proto\"\xba\x02\n\x0e\x41\x63tionProposed\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04tool\x18\x03 \x01(\tR\x04tool\x12\x1a\n\x05title\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x05title\x12+\n\x0e\x61rguments_json\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01R\rargumentsJson\x12/\n\x10\x61rguments_sha256\x18\x06 \x01(\tB\x04\x88\xb5\x18\x01R\x0f\x61rgumentsSha256\x12\"\n\trationale\x18\x07 \x01(\tB\x04\x88\xb5\x18\x01R\trationale\x12\x19\n\x08rests_on\x18\x08 \x03(\x03R\x07restsOn\x12\x1d\n\nperson_ids\x18\t \x03(\tR\tpersonIds:\x04\x90\xb5\x18\x01\"\x96\x02\n\x0e\x41\x63tionApproved\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04tool\x18\x03 \x01(\tR\x04tool\x12/\n\x10\x61rguments_sha256\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x0f\x61rgumentsSha256\x12%\n\x0epolicy_version\x18\x05 \x01(\x05R\rpolicyVersion\x12\x1f\n\x0b\x61pproved_by\x18\x06 \x01(\tR\napprovedBy\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt:\x04\x90\xb5\x18\x01\"\x8d\x01\n\x0e\x41\x63tionRejected\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1f\n\x0brejected_by\x18\x03 \x01(\tR\nrejectedBy\x12\x1c\n\x06reason\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x06reason:\x04\x90\xb5\x18\x01\"\xce\x01\n\rActionStarted\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId\x12\x1a\n\x08\x65xecutor\x18\x04 \x01(\tR\x08\x65xecutor\x12\x44\n\x10lease_expires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eleaseExpiresAt:\x04\x90\xb5\x18\x01\"\x95\x01\n\x0f\x41\x63tionSucceeded\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId\x12%\n\x0bresult_json\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\nresultJson:\x04\x90\xb5\x18\x01\"\xb1\x01\n\x0c\x41\x63tionFailed\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\x1c\n\x06\x64\x65tail\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01R\x06\x64\x65tail\x12\"\n\nattempt_id\x18\x05 \x01(\tH\x00R\tattemptId\x88\x01\x01:\x04\x90\xb5\x18\x01\x42\r\n\x0b_attempt_id\"s\n\x14\x41\x63tionOutcomeUnknown\x12\x1b\n\taction_id\x18\x01 \x01(\tR\x08\x61\x63tionId\x12\x19\n\x08space_id\x18\x02 \x01(\tR\x07spaceId\x12\x1d\n\nattempt_id\x18\x03 \x01(\tR\tattemptId:\x04\x90\xb5\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIONPROPOSED'].fields_by_name['title']._serialized_options = b'\210\265\030\001'
   _globals['_ACTIONPROPOSED'].fields_by_name['arguments_json']._loaded_options = None
   _globals['_ACTIONPROPOSED'].fields_by_name['arguments_json']._serialized_options = b'\210\265\030\001'
+  _globals['_ACTIONPROPOSED'].fields_by_name['arguments_sha256']._loaded_options = None
+  _globals['_ACTIONPROPOSED'].fields_by_name['arguments_sha256']._serialized_options = b'\210\265\030\001'
+  _globals['_ACTIONPROPOSED'].fields_by_name['rationale']._loaded_options = None
+  _globals['_ACTIONPROPOSED'].fields_by_name['rationale']._serialized_options = b'\210\265\030\001'
   _globals['_ACTIONPROPOSED']._loaded_options = None
   _globals['_ACTIONPROPOSED']._serialized_options = b'\220\265\030\001'
+  _globals['_ACTIONAPPROVED'].fields_by_name['arguments_sha256']._loaded_options = None
+  _globals['_ACTIONAPPROVED'].fields_by_name['arguments_sha256']._serialized_options = b'\210\265\030\001'
   _globals['_ACTIONAPPROVED']._loaded_options = None
   _globals['_ACTIONAPPROVED']._serialized_options = b'\220\265\030\001'
   _globals['_ACTIONREJECTED'].fields_by_name['reason']._loaded_options = None
@@ -58,17 +64,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIONOUTCOMEUNKNOWN']._loaded_options = None
   _globals['_ACTIONOUTCOMEUNKNOWN']._serialized_options = b'\220\265\030\001'
   _globals['_ACTIONPROPOSED']._serialized_start=117
-  _globals['_ACTIONPROPOSED']._serialized_end=419
-  _globals['_ACTIONAPPROVED']._serialized_start=422
-  _globals['_ACTIONAPPROVED']._serialized_end=694
-  _globals['_ACTIONREJECTED']._serialized_start=697
-  _globals['_ACTIONREJECTED']._serialized_end=838
-  _globals['_ACTIONSTARTED']._serialized_start=841
-  _globals['_ACTIONSTARTED']._serialized_end=1047
-  _globals['_ACTIONSUCCEEDED']._serialized_start=1050
-  _globals['_ACTIONSUCCEEDED']._serialized_end=1199
-  _globals['_ACTIONFAILED']._serialized_start=1202
-  _globals['_ACTIONFAILED']._serialized_end=1379
-  _globals['_ACTIONOUTCOMEUNKNOWN']._serialized_start=1381
-  _globals['_ACTIONOUTCOMEUNKNOWN']._serialized_end=1496
+  _globals['_ACTIONPROPOSED']._serialized_end=431
+  _globals['_ACTIONAPPROVED']._serialized_start=434
+  _globals['_ACTIONAPPROVED']._serialized_end=712
+  _globals['_ACTIONREJECTED']._serialized_start=715
+  _globals['_ACTIONREJECTED']._serialized_end=856
+  _globals['_ACTIONSTARTED']._serialized_start=859
+  _globals['_ACTIONSTARTED']._serialized_end=1065
+  _globals['_ACTIONSUCCEEDED']._serialized_start=1068
+  _globals['_ACTIONSUCCEEDED']._serialized_end=1217
+  _globals['_ACTIONFAILED']._serialized_start=1220
+  _globals['_ACTIONFAILED']._serialized_end=1397
+  _globals['_ACTIONOUTCOMEUNKNOWN']._serialized_start=1399
+  _globals['_ACTIONOUTCOMEUNKNOWN']._serialized_end=1514
 # @@protoc_insertion_point(module_scope)

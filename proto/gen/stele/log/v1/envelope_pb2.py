@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstele/log/v1/envelope.proto\x12\x0cstele.log.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x04\n\x08\x45nvelope\x12\x1a\n\x08position\x18\x01 \x01(\x03R\x08position\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\x12\x19\n\x08\x61gent_id\x18\x03 \x01(\tR\x07\x61gentId\x12\x1b\n\tstream_id\x18\x04 \x01(\tR\x08streamId\x12\x18\n\x07version\x18\x05 \x01(\x03R\x07version\x12\x12\n\x04type\x18\x06 \x01(\tR\x04type\x12%\n\x0eschema_version\x18\x07 \x01(\x05R\rschemaVersion\x12\x12\n\x04\x64\x61ta\x18\x08 \x01(\x0cR\x04\x64\x61ta\x12;\n\x0boccurred_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12;\n\x0brecorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordedAt\x12\x14\n\x05\x61\x63tor\x18\x0b \x01(\tR\x05\x61\x63tor\x12&\n\x0c\x63\x61usation_id\x18\x0c \x01(\tH\x00R\x0b\x63\x61usationId\x88\x01\x01\x12%\n\x0e\x63orrelation_id\x18\r \x01(\tR\rcorrelationId\x12%\n\x0btraceparent\x18\x0e \x01(\tH\x01R\x0btraceparent\x88\x01\x01\x42\x0f\n\r_causation_idB\x0e\n\x0c_traceparentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstele/log/v1/envelope.proto\x12\x0cstele.log.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x04\n\x08\x45nvelope\x12\x1a\n\x08position\x18\x01 \x01(\x03R\x08position\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\x12\x19\n\x08\x61gent_id\x18\x03 \x01(\tR\x07\x61gentId\x12\x1b\n\tstream_id\x18\x04 \x01(\tR\x08streamId\x12\x18\n\x07version\x18\x05 \x01(\x03R\x07version\x12\x12\n\x04type\x18\x06 \x01(\tR\x04type\x12%\n\x0eschema_version\x18\x07 \x01(\x05R\rschemaVersion\x12\x12\n\x04\x64\x61ta\x18\x08 \x01(\x0cR\x04\x64\x61ta\x12;\n\x0boccurred_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12;\n\x0brecorded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordedAt\x12\x14\n\x05\x61\x63tor\x18\x0b \x01(\tR\x05\x61\x63tor\x12&\n\x0c\x63\x61usation_id\x18\x0c \x01(\tH\x00R\x0b\x63\x61usationId\x88\x01\x01\x12%\n\x0e\x63orrelation_id\x18\r \x01(\tR\rcorrelationId\x12%\n\x0btraceparent\x18\x0e \x01(\tH\x01R\x0btraceparent\x88\x01\x01\x12\x1a\n\x08subjects\x18\x0f \x03(\tR\x08subjectsB\x0f\n\r_causation_idB\x0e\n\x0c_traceparentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stele.log.v1.envelope_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENVELOPE']._serialized_start=79
-  _globals['_ENVELOPE']._serialized_end=600
+  _globals['_ENVELOPE']._serialized_end=628
 # @@protoc_insertion_point(module_scope)

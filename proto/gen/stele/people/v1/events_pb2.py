@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stele.options.v1 import options_pb2 as stele_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstele/people/v1/events.proto\x12\x0fstele.people.v1\x1a\x1estele/options/v1/options.proto\"Q\n\x10PersonRegistered\x12\x1b\n\tperson_id\x18\x01 \x01(\tR\x08personId\x12\x1a\n\x05label\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x05label:\x04\x90\xb5\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstele/people/v1/events.proto\x12\x0fstele.people.v1\x1a\x1estele/options/v1/options.proto\"Q\n\x10PersonRegistered\x12\x1b\n\tperson_id\x18\x01 \x01(\tR\x08personId\x12\x1a\n\x05label\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01R\x05label:\x04\x90\xb5\x18\x01\"1\n\x0cPersonErased\x12\x1b\n\tperson_id\x18\x01 \x01(\tR\x08personId:\x04\x90\xb5\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERSONREGISTERED'].fields_by_name['label']._serialized_options = b'\210\265\030\001'
   _globals['_PERSONREGISTERED']._loaded_options = None
   _globals['_PERSONREGISTERED']._serialized_options = b'\220\265\030\001'
+  _globals['_PERSONERASED']._loaded_options = None
+  _globals['_PERSONERASED']._serialized_options = b'\220\265\030\001'
   _globals['_PERSONREGISTERED']._serialized_start=81
   _globals['_PERSONREGISTERED']._serialized_end=162
+  _globals['_PERSONERASED']._serialized_start=164
+  _globals['_PERSONERASED']._serialized_end=213
 # @@protoc_insertion_point(module_scope)

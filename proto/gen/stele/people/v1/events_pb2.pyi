@@ -12,3 +12,9 @@ class PersonRegistered(_message.Message):
     person_id: str
     label: str
     def __init__(self, person_id: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
+
+class PersonErased(_message.Message):
+    __slots__ = ("person_id",)
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    person_id: str
+    def __init__(self, person_id: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,91 @@
+"""CIPHER_TOPIC=adapters.vault.eventsourcing:PersonalCipher: opens personal fields for a stock application of the
+library `eventsourcing` that is given the master keys (docs/adr/0013).
+"""
+
+import math
+import time
+from uuid import UUID
+
+import msgspec
+import psycopg
+from eventsourcing.persistence import Cipher as LibraryCipher
+from eventsourcing.utils import Environment
+from msgspec import Raw, Struct
+from psycopg.conninfo import make_conninfo
+
+import domain.contexts  # noqa: F401  every event of this release
+from adapters.vault.cipher import Cipher
+from adapters.vault.master import MasterKeys
+from domain import personal
+from domain.events import Event, decode
+from domain.limits import PERSON_KEY_SECONDS_MAX, PERSON_KEYS_CACHED_MAX
+from domain.ports import WrappedKey
+
+
+class State(Struct):
+    """What the view's column `state` says that is needed to open an event."""
+
+    agent_id: UUID
+    stream_id: UUID
+    version: int
+    type: str
+    schema_version: int
+    data: Raw
+    subjects: tuple[UUID, ...]
+
+
+_decoder = msgspec.json.Decoder(State)
+
+
+class PersonalCipher(LibraryCipher):
+    """CIPHER_KEY holds the master keys, written as in STELE_MASTER_KEYS; the persons' keys come from the database of
+    the library's own POSTGRES_* settings. A key is kept for seconds, so that an erasure is seen within them.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        """Raises MasterKeyError."""
+        self._master = MasterKeys(lambda: environment.get("CIPHER_KEY") or "")
+        names = ("DBNAME", "HOST", "PORT", "USER", "PASSWORD")
+        self._conninfo = make_conninfo(
+            "", connect_timeout=5, **{name.lower(): environment.get(f"POSTGRES_{name}") or None for name in names}
+        )
+        self._known: dict[tuple[UUID, UUID], tuple[bytes | None, float]] = {}
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """The state with `opened` in it: its personal fields in plain text, or ERASED where a key is gone."""
+        state = _decoder.decode(ciphertext)
+        if not state.subjects:
+            return ciphertext
+        opened = self._open(state, decode(state.type, state.schema_version, bytes(state.data)))
+        return ciphertext.rstrip()[:-1] + b',"opened":' + msgspec.json.encode(opened) + b"}"
+
+    def encrypt(self, plaintext: bytes) -> bytes:
+        raise NotImplementedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
+
+    def _open(self, state: State, payload: Event) -> dict[str, str]:
+        sealed = personal.values(payload)
+        keys = {subject: self._key(state.agent_id, subject) for subject in state.subjects}
+        there = {subject: key for subject, key in keys.items() if key is not None}
+        if len(there) < len(keys):
+            return dict.fromkeys(sealed, personal.ERASED)
+        cipher = Cipher(there)
+        bound_to = personal.associated_data(state.agent_id, state.stream_id, state.version)
+        return {name: cipher.open(text, bound_to) for name, text in sealed.items()}
+
+    def _key(self, agent_id: UUID, subject: UUID) -> bytes | None:
+        key, read_at = self._known.get((agent_id, subject), (None, -math.inf))
+        if time.monotonic() - read_at > PERSON_KEY_SECONDS_MAX:
+            key = self._read(agent_id, subject)
+            if len(self._known) >= PERSON_KEYS_CACHED_MAX:
+                self._known.clear()
+            self._known[agent_id, subject] = (key, time.monotonic())
+        return key
+
+    def _read(self, agent_id: UUID, subject: UUID) -> bytes | None:
+        with psycopg.connect(self._conninfo) as connection:
+            row = connection.execute(
+                "SELECT subject_id, master_key_id, wrapped FROM stele_keys.subject_keys"
+                " WHERE agent_id = %s AND subject_id = %s",
+                [agent_id, subject],
+            ).fetchone()
+        return None if row is None else self._master.unwrap(agent_id, WrappedKey(*row))

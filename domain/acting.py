@@ -1,0 +1,70 @@
+"""What is done with actions: the handlers of the commands of domain/actions.py."""
+
+from typing import Any
+
+import msgspec
+
+from domain import canonical
+from domain.actions import (
+    Action,
+    ActionApproved,
+    ActionProposed,
+    ApproveAction,
+    FinishAction,
+    RejectAction,
+    StartAction,
+    Status,
+)
+from domain.refusals import Refusal
+from domain.runtime import Work, handles
+
+
+@handles(ApproveAction)
+async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
+    action = Action(command.action_id)
+    await work.load(action)
+    action.approve(work.actor, work.now, command.arguments_sha256)
+    return {"action_id": action.id, "status": action.status}
+
+
+@handles(RejectAction)
+async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
+    action = Action(command.action_id)
+    await work.load(action)
+    action.reject(work.actor, command.reason)
+    return {"action_id": action.id, "status": action.status}
+
+
+@handles(StartAction)
+async def start(command: StartAction, work: Work) -> dict[str, Any]:
+    """Answers with what was approved, opened for the executor that holds the lease; `event_id` is the start itself,
+    the cause of the outcome.
+    """
+    action = Action(command.action_id)
+    await work.load(action)
+    action.start(command.attempt_id, work.actor, work.now)
+    answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
+    if action.status is Status.STARTED and action.last is not None and action.approved is not None:
+        arguments = await _approved_arguments(action.approved, work)
+        answer |= {"tool": action.approved.tool, "arguments": arguments, "event_id": action.last.event_id}
+    return answer
+
+
+async def _approved_arguments(approved: ActionApproved, work: Work) -> dict[str, Any]:
+    """The arguments as they were proposed. Raises Refusal unless they are the bytes that were approved."""
+    for recorded in await work.history(approved.action_id):
+        if isinstance(recorded.payload, ActionProposed):
+            said = recorded.payload.arguments_json
+            if canonical.sha256_hex(said.encode()) != approved.arguments_sha256:
+                raise Refusal("approval_mismatch", "the approval is for other arguments")
+            arguments: dict[str, Any] = msgspec.json.decode(said)
+            return arguments
+    raise Refusal("action_not_found", f"no action {approved.action_id} in this agent")
+
+
+@handles(FinishAction)
+async def finish(command: FinishAction, work: Work) -> dict[str, Any]:
+    action = Action(command.action_id)
+    await work.load(action)
+    action.finish(command)
+    return {"action_id": action.id, "status": action.status}

@@ -1,0 +1,110 @@
+"""What goes wrong during the soak, in an order that the seed decides."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import psycopg
+
+from adapters.embedded.postgres import EmbeddedPostgres
+from adapters.postgres.connect import connect
+from tests.soak.processes import Kept
+
+_BAG = {
+    "connection terminated": 6,
+    "writer killed": 3,
+    "writer stopped for a while": 2,
+    "projector killed": 1,
+    "relay killed": 1,
+    "Postgres killed": 1,
+}
+"""How often each of them happens before the bag is filled again."""
+_STOPPED_SECONDS_MAX = 1.0
+
+
+class Chaos:
+    """`pause_seconds`: on average, between one misfortune and the next."""
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        conninfo: str,
+        writers: Sequence[Kept],
+        workers: dict[str, Kept],
+        chance: random.Random,
+        pause_seconds: float,
+    ) -> None:
+        self.happened: Counter[str] = Counter()
+        self._server = server
+        self._conninfo = conninfo
+        self._writers = writers
+        self._workers = workers
+        self._chance = chance
+        self._pause_seconds = pause_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`, but never in the middle of one."""
+        acts: dict[str, Callable[[], Awaitable[None]]] = {
+            "connection terminated": self._terminate,
+            "writer killed": self._kill_writer,
+            "writer stopped for a while": self._stop_writer,
+            "projector killed": lambda: self._kill("projector"),
+            "relay killed": lambda: self._kill("relay"),
+            "Postgres killed": self._kill_postgres,
+        }
+        while True:
+            bag = [name for name, times in _BAG.items() for _ in range(times)]
+            self._chance.shuffle(bag)
+            for name in bag:
+                if await _pause(stop, self._chance.uniform(0.2, 1.8) * self._pause_seconds):
+                    return
+                await acts[name]()
+                self.happened[name] += 1
+
+    async def _terminate(self) -> None:
+        """Any session of Stele: appenders, readers, listeners, projector, relay."""
+        try:
+            async with await connect(self._conninfo, "chaos") as connection:
+                rows = await connection.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'stele %' AND pid <> pg_backend_pid()"
+                    " AND datname = current_database() ORDER BY application_name = 'stele appender' DESC, pid"
+                )
+                pids = [row[0] for row in await rows.fetchall()]
+                if pids:  # the writers' own connections twice as often
+                    index = min(self._chance.randrange(len(pids)), self._chance.randrange(len(pids)))
+                    await connection.execute("SELECT pg_terminate_backend(%s)", [pids[index]])
+        except psycopg.OperationalError:
+            return
+
+    async def _kill_writer(self) -> None:
+        self._chance.choice(self._writers).send(signal.SIGKILL)
+
+    async def _stop_writer(self) -> None:
+        """As with a machine that sleeps: it does not know that time has passed."""
+        writer = self._chance.choice(self._writers)
+        writer.send(signal.SIGSTOP)
+        await asyncio.sleep(self._chance.random() * _STOPPED_SECONDS_MAX)
+        writer.send(signal.SIGCONT)
+
+    async def _kill(self, worker: str) -> None:
+        self._workers[worker].send(signal.SIGKILL)
+
+    async def _kill_postgres(self) -> None:
+        """The postmaster; what it leaves behind has to end before the next one may start."""
+        pid = self._server.pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(self._chance.random() * _STOPPED_SECONDS_MAX)
+        await asyncio.to_thread(self._server.start)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait so long; True as soon as `stop` is set."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

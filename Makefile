@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_ARGS ?=
 
-.PHONY: setup setup-dev run test unit lint proto openapi bench lock clean
+.PHONY: setup setup-dev run test unit lint proto openapi bench soak lock clean
 
 setup: .venv/.installed
 
@@ -46,6 +46,11 @@ openapi: setup-dev
 
 bench: setup-dev
 	$(BIN)/python -m tests.bench
+
+# A million events past readers while everything is killed, then a hundred deaths of a hub under load: a quarter of an hour.
+soak: setup-dev
+	$(BIN)/python -m tests.soak.no_skip
+	$(BIN)/python -m tests.soak.kill
 
 # Resolve the locks anew (needs uv on the PATH). No index, no paths of this machine.
 LOCK := uv pip compile --quiet pyproject.toml --generate-hashes --no-emit-index-url --no-annotate --no-header

@@ -15,6 +15,7 @@ from domain.actions import (
     StartAction,
     Status,
 )
+from domain.people import require_people
 from domain.refusals import Refusal
 from domain.runtime import Work, handles
 
@@ -23,6 +24,7 @@ from domain.runtime import Work, handles
 async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
+    await require_people(work, action.require().person_ids)
     action.approve(work.actor, work.now, command.arguments_sha256)
     return {"action_id": action.id, "status": action.status}
 
@@ -42,6 +44,7 @@ async def start(command: StartAction, work: Work) -> dict[str, Any]:
     """
     action = Action(command.action_id)
     await work.load(action)
+    await require_people(work, action.require().person_ids)
     action.start(command.attempt_id, work.actor, work.now)
     answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
     if action.status is Status.STARTED and action.last is not None and action.approved is not None:

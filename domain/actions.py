@@ -17,7 +17,6 @@ from domain import canonical
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
 from domain.limits import APPROVAL_SECONDS, FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX
-from domain.personal import ERASED
 from domain.refusals import Refusal
 from domain.runtime import Command
 
@@ -159,7 +158,6 @@ class Action(Aggregate):
 
     def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
         proposed = self._require_proposed()
-        _require_readable(proposed)
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
             raise Refusal("approval_mismatch", f"the action's arguments are {proposed.arguments_sha256}; read it again")
         digest, expires_at = proposed.arguments_sha256, now + timedelta(seconds=APPROVAL_SECONDS)
@@ -191,7 +189,6 @@ class Action(Aggregate):
             return
         if self.status is not Status.APPROVED or self.approved is None:
             raise Refusal("action_not_approved", f"the action is {self.status}; only an approved one can be started")
-        _require_readable(proposed)
         if now >= self.approved.expires_at:
             self.emit(
                 ActionFailed(
@@ -254,11 +251,6 @@ class Action(Aggregate):
                 self.status = Status.FAILED
             case ActionOutcomeUnknown():
                 self.status = Status.UNKNOWN
-
-
-def _require_readable(proposed: Proposed) -> None:
-    if proposed.arguments_sha256 == ERASED:
-        raise Refusal("person_erased", "the action is about somebody who was erased; nobody can read it any more")
 
 
 def _outcome(command: FinishAction) -> bytes | tuple[str, str]:

@@ -21,8 +21,14 @@ _SAFE = (
 """Words that say what is wrong between processes and quote nothing."""
 
 
+class Fault(RuntimeError):
+    """An error whose words are ours: they say what is wrong and what to do, and quote nothing. The log tells them."""
+
+
 def describe(error: BaseException) -> str:
     """The error's class, with its SQLSTATE or errno and the words that are known to be harmless, if it has any."""
+    if isinstance(error, Fault):
+        return f"{type(error).__name__}: {error}"
     known = [f"{name} {value}" for name in ("sqlstate", "errno") if (value := getattr(error, name, None))]
     text = str(error)
     known += [words for words in _SAFE if words in text]

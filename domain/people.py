@@ -69,6 +69,16 @@ async def find_people(work: Work, labels: Collection[str]) -> dict[str, Person]:
     return found
 
 
+async def require_people(work: Work, person_ids: Collection[UUID]) -> None:
+    """Raises Refusal `person_erased` when somebody of them was erased; they are not until the decision has its
+    positions.
+    """
+    people = [Person(person_id) for person_id in dict.fromkeys(person_ids)]
+    await work.load(*people)
+    if any(person.erased for person in people):
+        raise Refusal("person_erased", "it is about somebody who was erased; nobody can read it any more")
+
+
 @handles(ErasePerson)
 async def erase_person(command: ErasePerson, work: Work) -> dict[str, Any]:
     person = Person(command.person_id)

@@ -27,9 +27,9 @@ def fields(cls: type[Event]) -> tuple[str, ...]:
 
 
 def values(event: Event) -> dict[str, str]:
-    """The personal fields of an event that say something."""
+    """The personal fields of an event that say something. An empty one tells nothing, and stays as it is."""
     said = {name: getattr(event, name) for name in fields(type(event))}
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in said.items() if value}
 
 
 def erased(event: Event) -> Event:

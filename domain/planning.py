@@ -12,7 +12,7 @@ from domain.limits import (
     PROPOSALS_PER_PLAN_MAX,
     RATIONALE_CHARS_MAX,
 )
-from domain.personal import ERASED
+from domain.people import require_people
 from domain.ports import Proposal
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
@@ -38,6 +38,7 @@ async def record_plan(command: RecordPlan, work: Work) -> dict[str, Any]:
     actions = [Action(ids.action_id(command.about, index)) for index in range(len(command.proposals))]
     await work.load(space, *actions)
     space.require()
+    await require_people(work, speakers.values())
     if not any(action.exists for action in actions):  # a planner that thinks again may come to other proposals
         for action, proposal in zip(actions, command.proposals, strict=True):
             proposed = _proposed(action.id, space.id, proposal, speakers)
@@ -51,9 +52,7 @@ async def _speakers(command: RecordPlan, work: Work) -> dict[int, UUID]:
     said = {
         recorded.position: recorded.payload.person_id
         for recorded in await work.evidence(positions)
-        if isinstance(recorded.payload, TranscriptChunkRecorded)
-        and recorded.payload.space_id == command.space_id
-        and recorded.payload.text != ERASED
+        if isinstance(recorded.payload, TranscriptChunkRecorded) and recorded.payload.space_id == command.space_id
     }
     unknown = [position for position in positions if position not in said]
     if unknown:

@@ -163,6 +163,9 @@ class Vault(Protocol):
         Raises Refusal `keys_unavailable` when nobody can tell whether they could be.
         """
 
+    def forget(self, agent_id: UUID, subjects: Sequence[UUID]) -> None:
+        """These keys are destroyed: do not use what is remembered of them."""
+
     async def pseudonym(self, agent_id: UUID, name: str) -> UUID:
         """An id that follows from a name, and from which nobody without the agent's key can tell the name."""
 

@@ -95,7 +95,8 @@ class Runtime:
             if not work.events and context.key is None:
                 return Accepted(work.position, answer)
             kept = canonical.encode(_Answer(result=answer)) if context.key is not None else b""
-            match await self._log.append(await work.transaction(kept)):
+            transaction = await work.transaction(kept)
+            match await self._log.append(transaction):
                 case Conflict():
                     for aggregate in work.loaded:
                         self._cache.forget(work.agent_id, aggregate)
@@ -105,6 +106,7 @@ class Runtime:
                 case Repeated(last_position=position, result=first):
                     return _replay(position, first)
                 case appended:
+                    self._vault.forget(work.agent_id, transaction.destroyed_keys)
                     await self._settle(work, appended)
                     return Accepted(appended.last_position, answer)
         raise Refusal(

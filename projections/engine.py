@@ -7,8 +7,8 @@ from domain import upcasts
 from domain.events import REGISTRY
 from domain.limits import PAGE_EVENTS_MAX
 from projections import folding
-from projections.folding import Failure, Folded, Kept, Stored
-from projections.ports import EntryKey, EntryStore, EventSource, Generation, Scanned
+from projections.folding import Failure, Folded, Kept, Name, Stored, Touched
+from projections.ports import EntryStore, EventSource, Generation, Scanned
 from projections.projection import AnyProjection
 from projections.reading import reading
 from projections.seen import Seen
@@ -57,14 +57,13 @@ class Page:
         self.count = scanned.count
         if mine:
             mine, _, failed = reading(mine, projection.reads)
-        self._touched = folding.touch(projection, mine)
-        self.keys = self._touched.keys
+        self.touched = folding.touch(projection, mine)
         self._projection = projection
-        self._failed = self._touched.failed or failed
+        self._failed = self.touched.failed or failed
 
     def fold(self, stored: Stored) -> Folded:
         """Raises nothing; a poisoned event is in `failed`, and the page then ends just before it."""
-        folded = folding.fold(self._projection, self._touched, stored)
+        folded = folding.fold(self._projection, self.touched, stored)
         failed = folded.failed or self._failed
         if failed is not None:
             self.end = failed[0] - 1
@@ -102,7 +101,7 @@ class Run:
         self._read: tuple[int, Started[Page]] | None = None
         """Where the page goes on from that is being read, and its reading."""
         self._saved: Started[Generation] | None = None
-        self._unsaved: dict[EntryKey, Kept] = {}
+        self._unsaved: dict[Name, Kept] = {}
         self._seen = Seen() if lasting and generation.position == 0 else None
 
     async def advance(self, *, limit: int = PAGE_EVENTS_MAX, up_to: int | None = None) -> Generation:
@@ -121,11 +120,11 @@ class Run:
         more = page.count == limit and (up_to is None or page.end < up_to)
         if more:
             self._read = (page.end, self._start(self._page(page.end, _room(page.end, limit, up_to))))
-        folded = page.fold(await self._stored(page.keys))
+        folded = page.fold(await self._stored(page.touched))
         await self._settle()
         if page.end > self._folded:
             self._saved = self._start(self._store.save(self.generation, folded.entries, page.end))
-            self._folded, self._unsaved = page.end, dict(folded.kept)
+            self._folded, self._unsaved = page.end, folded.kept
         if folded.failed is not None or not more:
             await self._settle()
         if folded.failed is not None:
@@ -155,12 +154,12 @@ class Run:
         # Here, on `scanned.events`, whatever is sealed in them is opened: before any key or fold sees it.
         return Page(self._projection, scanned)
 
-    async def _stored(self, keys: frozenset[EntryKey]) -> Stored:
-        """What there is under these keys: of the page before, which may not be written yet, and of the store."""
-        unsaved = self._unsaved
-        wanted = self._seen.add(keys) if self._seen is not None else keys
-        kept = {key: unsaved[key] for key in wanted if key in unsaved} if unsaved else {}
-        missing = [key for key in wanted if key not in kept]
+    async def _stored(self, touched: Touched) -> Stored:
+        """What there is of these entries: of the page before, which may not be written yet, and in the store."""
+        names, unsaved = touched.names, self._unsaved
+        wanted = self._seen.add(names) if self._seen is not None else names
+        kept = {name: unsaved[name] for name in wanted if name in unsaved} if unsaved else {}
+        missing = folding.keys(touched, [name for name in wanted if name not in kept])
         stored = folding.keep(self._projection, await self._store.load(self.generation.id, missing) if missing else ())
         return Stored(stored.kept | kept, stored.broken)
 

@@ -12,8 +12,10 @@ from domain.limits import ENTRY_KEY_CHARS_MAX
 from projections.ports import EntryKey
 from projections.projection import AnyProjection, Entry
 
-Kept = tuple[Any, UUID | None, int]
-"""An entry in memory: its value (None for a tombstone), the space that it is shown in, its position."""
+Name = tuple[int, str]
+"""An entry's agent, as a number, and key. Python hashes numbers several times faster than UUIDs."""
+Kept = tuple[Any, UUID | None, int, UUID]
+"""An entry in memory: its value (None for a tombstone), the space that it is shown in, its position, its agent."""
 Failure = tuple[int, Exception]
 """The position of a poisoned event, and what it raised."""
 
@@ -21,39 +23,48 @@ Failure = tuple[int, Exception]
 class Touched(Struct, frozen=True):
     """Events with the keys of the entries that each touches, up to the first whose key fails."""
 
-    events: tuple[tuple[Recorded, list[str]], ...]
-    keys: frozenset[EntryKey]
+    events: Sequence[tuple[Recorded, list[str]]]
+    names: Mapping[Name, UUID]
+    """What they touch, with its agent."""
     failed: Failure | None
+
+
+class Stored(Struct, frozen=True):
+    """What there was before a page: entries as they are folded on, and those that cannot be read."""
+
+    kept: dict[Name, Kept]
+    broken: dict[Name, Exception]
 
 
 class Folded(Struct, frozen=True):
     """What a page did: the entries that it changed, as they are written and as they are kept, and how it ended."""
 
-    entries: tuple[Entry, ...]
-    kept: Mapping[EntryKey, Kept]
+    entries: Sequence[Entry]
+    kept: dict[Name, Kept]
     failed: Failure | None
 
 
 def touch(projection: AnyProjection, events: Iterable[Recorded]) -> Touched:
     """Ask for every event's keys."""
     touched: list[tuple[Recorded, list[str]]] = []
-    keys: set[EntryKey] = set()
+    names: dict[Name, UUID] = {}
     failed: Failure | None = None
+    ask = projection.key
     for event in events:
         try:
-            names = list(projection.key(event))
-            for name in names:
-                if not 0 < len(name) <= ENTRY_KEY_CHARS_MAX or "\0" in name or not name.isascii():
-                    _check(name)
+            keys = list(ask(event))
+            for key in keys:
+                if not 0 < len(key) <= ENTRY_KEY_CHARS_MAX or "\0" in key or not key.isascii():
+                    _check(key)
         except Exception as error:  # a poisoned event: whatever it raises, the projection stops just before it
             failed = (event.position, error)
             break
-        if names:
-            touched.append((event, names))
+        if keys:
+            touched.append((event, keys))
             agent_id = event.agent_id
-            for name in names:
-                keys.add((agent_id, name))
-    return Touched(tuple(touched), frozenset(keys), failed)
+            for key in keys:
+                names[agent_id.int, key] = agent_id
+    return Touched(touched, names, failed)
 
 
 def _check(key: str) -> None:
@@ -63,25 +74,23 @@ def _check(key: str) -> None:
     key.encode()  # half of a surrogate pair is no text
 
 
-class Stored(Struct, frozen=True):
-    """What there was before a page: entries as they are folded on, and those that cannot be read."""
-
-    kept: dict[EntryKey, Kept]
-    broken: dict[EntryKey, Exception]
+def keys(touched: Touched, names: Iterable[Name]) -> list[EntryKey]:
+    """As a store knows them."""
+    return [(touched.names[name], name[1]) for name in names]
 
 
 def keep(projection: AnyProjection, entries: Iterable[Entry]) -> Stored:
     """Entries as they come from the store."""
-    kept: dict[EntryKey, Kept] = {}
-    broken: dict[EntryKey, Exception] = {}
+    kept: dict[Name, Kept] = {}
+    broken: dict[Name, Exception] = {}
     for entry in entries:
-        key = (entry.agent_id, entry.key)
+        name = (entry.agent_id.int, entry.key)
         try:
             value = None if entry.value is None else projection.decode(entry.value)
         except Exception as error:  # somebody else wrote it, or an older fold
-            broken[key] = error
+            broken[name] = error
         else:
-            kept[key] = (value, entry.space_id, entry.position)
+            kept[name] = (value, entry.space_id, entry.position, entry.agent_id)
     return Stored(kept, broken)
 
 
@@ -102,36 +111,37 @@ def fold(projection: AnyProjection, touched: Touched, stored: Stored) -> Folded:
     return Folded(written, kept, failed or touched.failed)
 
 
-def _up_to_broken(touched: Touched, broken: Mapping[EntryKey, Exception]) -> Touched:
+def _up_to_broken(touched: Touched, broken: Mapping[Name, Exception]) -> Touched:
     """Only the events before the first that would change an entry which cannot be read."""
-    for number, (event, names) in enumerate(touched.events):
-        for name in names:
-            if (event.agent_id, name) in broken:
-                return Touched(touched.events[:number], touched.keys, (event.position, broken[event.agent_id, name]))
+    for number, (event, keys) in enumerate(touched.events):
+        for key in keys:
+            if (name := (event.agent_id.int, key)) in broken:
+                return Touched(touched.events[:number], touched.names, (event.position, broken[name]))
     return touched
 
 
 def _fold(
     projection: AnyProjection,
-    events: Sequence[tuple[Recorded, list[str]]],
-    entries: Mapping[EntryKey, Kept],
+    events: Iterable[tuple[Recorded, list[str]]],
+    before: Mapping[Name, Kept],
     *,
     careful: bool,
-) -> tuple[dict[EntryKey, Kept], Failure | None]:
-    changed: dict[EntryKey, Kept] = {}
+) -> tuple[dict[Name, Kept], Failure | None]:
+    changed: dict[Name, Kept] = {}
     apply = projection.fold
-    for event, names in events:
+    for event, keys in events:
         agent_id, position = event.agent_id, event.position
-        outcome: list[tuple[EntryKey, Kept]] = []
+        number = agent_id.int
+        outcome: list[tuple[Name, Kept]] = []
         try:
-            for name in names:
-                key = (agent_id, name)
-                before = changed.get(key) or entries.get(key)
-                after = apply(None if before is None else before[0], event)
-                if after is not None:
-                    outcome.append((key, (after, getattr(after, "space_id", None), position)))
-                elif before is not None:
-                    outcome.append((key, (None, before[1], position)))
+            for key in keys:
+                name = (number, key)
+                entry = changed.get(name) or before.get(name)
+                value = apply(None if entry is None else entry[0], event)
+                if value is not None:
+                    outcome.append((name, (value, getattr(value, "space_id", None), position, agent_id)))
+                elif entry is not None:
+                    outcome.append((name, (None, entry[1], position, agent_id)))
             if careful:
                 _entries(dict(outcome))
         except Exception as error:  # as above
@@ -140,11 +150,9 @@ def _fold(
     return changed, None
 
 
-def _entries(kept: Mapping[EntryKey, Kept]) -> tuple[Entry, ...]:
+def _entries(kept: Mapping[Name, Kept]) -> list[Entry]:
     encode = canonical.encode
-    return tuple(
-        [
-            Entry(key[0], key[1], space_id, position, None if value is None else encode(value))
-            for key, (value, space_id, position) in kept.items()
-        ]
-    )
+    return [
+        Entry(agent_id, name[1], space_id, position, None if value is None else encode(value))
+        for name, (value, space_id, position, agent_id) in kept.items()
+    ]

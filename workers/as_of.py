@@ -18,6 +18,7 @@ from adapters.postgres.as_of import PostgresStates, StateShelf
 from adapters.postgres.connect import connect, pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
+from domain.faults import describe
 from domain.limits import AS_OF_KEPT_EVENTS_MAX, AS_OF_KEPT_MAX, AS_OF_SECONDS, POLL_SECONDS
 from projections.engine import ProjectionStopped, Run
 from projections.past import NotBuilt
@@ -61,8 +62,10 @@ async def _answer(builder: "Builder") -> None:
         began = time.monotonic()
         try:
             await builder.build(TOPICS[asked["topic"]], asked["position"])
-        except (NotBuilt, ProjectionStopped) as error:
+        except NotBuilt as error:
             failed = str(error)
+        except ProjectionStopped as stopped:  # without the error's words: they may quote an event of another agent
+            failed = f"stopped at position {stopped.position}: {describe(stopped.__cause__ or stopped)}"
         _log.info("as_of", **asked, seconds=round(time.monotonic() - began, 3), failed=failed)
         print(json.dumps({"failed": failed}), flush=True)
 

@@ -24,9 +24,8 @@ _LOOKED_AT_MAX = 10 * SPAN_LINKS_MAX
 
 
 class Folding:
-    """One topic's. Implements projections.ports.EventSource, so that a page's span knows the events that were read for it.
-
-    Pages may be read ahead of the one that is written.
+    """One topic's. Implements projections.ports.EventSource: the span of a page knows the events that were read for it,
+    which may be ahead of the page that is being written.
     """
 
     def __init__(self, topic: str, log: EventSource) -> None:

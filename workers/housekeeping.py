@@ -24,5 +24,5 @@ async def keep_house(conninfo: str) -> None:
                         _log.info("kept_house", keys_pruned=pruned, generations_dropped=swept)
                     await asyncio.sleep(PRUNE_SECONDS)
         except psycopg.Error as error:  # Postgres may be away
-            _log.warning("housekeeping_interrupted", error=str(error))
+            _log.warning("housekeeping_interrupted", error=describe(error))
             await asyncio.sleep(POLL_SECONDS)

@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     master_key_file: Path | None = None
     """A file with the same, line by line; without either, `master.key` in the data folder, which `stele up` makes."""
     metrics_listen: Annotated[str, AfterValidator(_address)] | None = None
-    """host:port where this process shows its `/metrics` and `/livez`. The processes of `stele up` listen on that port and
-    on those that follow it, or each on any free one when it is 0.
+    """host:port where this process shows its `/metrics` and `/livez`. The processes of `stele up` listen on that port
+    and on those that follow it, or each on any free one when it is 0.
     """
     metrics_token: Annotated[str, Field(min_length=16, pattern=r"^[\x21-\x7e]+$")] | None = None
     """Opens `/metrics` and nothing else; without it `serve` wants a token with the role `operator`."""

@@ -1,10 +1,11 @@
 """Where spans go: to the OTLP endpoint that the environment names, by the standard `OTEL_*` variables; or nowhere."""
 
 import os
+import threading
 from importlib.metadata import version
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_SHUTDOWN_SECONDS_MAX = 3
+_SHUTDOWN_SECONDS_MAX = 3.0
 
 
 class Tracing:
@@ -36,5 +37,6 @@ class Tracing:
     def __exit__(self, *_: object) -> None:
         """Send what waits, for some seconds at most: an end must not wait for a collector that is away."""
         if self._wanted:
-            self._provider.force_flush(1_000 * _SHUTDOWN_SECONDS_MAX)
-            self._provider.shutdown()
+            sending = threading.Thread(target=self._provider.shutdown, daemon=True, name="last spans")
+            sending.start()
+            sending.join(_SHUTDOWN_SECONDS_MAX)

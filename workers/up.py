@@ -143,13 +143,14 @@ class Up:
             while not stop.is_set():
                 try:
                     response = await client.get(f"{self._url}/readyz")
-                    problems = response.json()["problems"]
                     if response.status_code == httpx.codes.OK:
                         return True
+                    problem = response.json()
+                    problems = problem.get("problems", problem.get("detail"))
                 except httpx.HTTPError:
                     pass
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"the hub is not ready: {problems}; see {self._data / 'logs'}")
+                    raise Fault(f"the hub is not ready: {problems}; see {self._data / 'logs'}")
                 await asyncio.sleep(0.02)
         return False
 

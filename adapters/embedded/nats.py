@@ -38,7 +38,7 @@ class EmbeddedNats:
             if self._launch():
                 return f"nats://stele:{self._password}@127.0.0.1:{self._port}"
             self._port = 0
-        raise RuntimeError(f"NATS did not start; see {self._folder / 'nats.log'}")
+        raise Fault(f"NATS did not start; see {self._folder / 'nats.log'}")
 
     def stop(self) -> None:
         if self._process is None:

@@ -49,7 +49,7 @@ class EmbeddedPostgres:
                 self._server.ensure_postgres_running()
                 break
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Postgres did not start; see {self._folder / 'log'}")
+                raise Fault(f"Postgres did not start; see {self._folder / 'log'}")
         return self._wait_until_it_answers(deadline)
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class EmbeddedPostgres:
 
     def _wait_until_it_answers(self, deadline: float) -> str:
         if self._server is None:
-            raise RuntimeError("Postgres was not started")
+            raise Fault("Postgres was not started")
         url = str(self._server.get_uri())
         while True:
             try:
@@ -86,5 +86,5 @@ class EmbeddedPostgres:
                 return url
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"Postgres does not answer; see {self._folder / 'log'}") from error
+                    raise Fault(f"Postgres does not answer; see {self._folder / 'log'}") from error
                 time.sleep(0.05)

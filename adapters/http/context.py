@@ -121,7 +121,9 @@ async def sender(
     principal: Caller,
     idempotency_key: Annotated[
         str | None,
-        Header(description="Any text of your own; the same key and body get the same answer, and happen once."),
+        Header(
+            description="Any text of your own. With the same key a request happens once, for 7 days."
+        ),
     ] = None,
     traceparent: Annotated[str | None, Header(description="W3C Trace Context")] = None,
 ) -> Sender:

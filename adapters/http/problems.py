@@ -36,6 +36,7 @@ STATUS: dict[str, int] = {
     "space_not_found": 404,
     "chunk_differs": 409,
     "action_not_found": 404,
+    "person_not_found": 404,
     "action_not_proposed": 409,
     "action_not_approved": 409,
     "action_not_started": 409,
@@ -48,6 +49,7 @@ STATUS: dict[str, int] = {
     "conflict": 409,
     "overloaded": 503,
     "log_unavailable": 503,
+    "keys_unavailable": 503,
     # of this interface
     "invalid_json": 400,
     "invalid_cursor": 400,

@@ -5,7 +5,7 @@ The route's template stands for the path everywhere: a path holds names that peo
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from opentelemetry.trace import Span, SpanKind
@@ -33,10 +33,10 @@ _log = structlog.get_logger()
 class Telemetry:
     """Goes around the whole application. `templates`: its routes' paths, as in `/v1/spaces/{space}/transcript`."""
 
-    def __init__(self, app: ASGIApp, templates: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, templates: Iterable[str], now: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._routes = [(compile_path(template)[0], template) for template in dict.fromkeys(templates)]
-        self._lines = _Lines()
+        self._lines = _Lines(now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,7 +103,8 @@ def _span(scope: Scope, method: str, route: str) -> Span:
 class _Lines:
     """One line for a request that was refused or failed; refusals beyond so many a second are counted only."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._second = 0
         self._said = 0
         self._unsaid = 0
@@ -127,7 +128,7 @@ class _Lines:
             self._unsaid += 1
 
     def _may(self) -> bool:
-        second = int(time.monotonic())
+        second = int(self._now())
         if second != self._second:
             self._second, self._said = second, 0
         self._said += 1

@@ -4,10 +4,12 @@ from importlib.resources import files
 
 from psycopg import AsyncConnection
 
+from domain.faults import Fault
+
 _LOCK = 0x57E1E  # any number that only this code takes
 
 
-class SchemaNewer(Exception):
+class SchemaNewer(Fault):
     """The database was migrated by a newer release."""
 
 

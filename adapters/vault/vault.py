@@ -68,6 +68,10 @@ class KeyVault:
                 event.open_as(_opened(event, ciphers[whose]))
         return events
 
+    def forget(self, agent_id: UUID, subjects: Sequence[UUID]) -> None:
+        for subject in subjects:
+            self._known.pop((agent_id, subject), None)
+
     async def pseudonym(self, agent_id: UUID, name: str) -> UUID:
         whose = (agent_id, agent_id)
         key = (await self._learn({whose}))[whose].key

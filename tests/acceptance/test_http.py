@@ -12,7 +12,7 @@ import schemathesis
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 
-from adapters.http import commands, queries
+from adapters.http import aggregates, commands, queries
 from domain.limits import BODY_BYTES_MAX
 from projections.topics import TOPICS
 from tests.acceptance.bad_requests import BODIES, KEYS, QUERIES, Bad
@@ -240,14 +240,15 @@ def test_the_openapi_document_names_every_route_and_each_wants_a_token(hub: Runn
     document = caller.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     named = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    routes = [route for router in (commands.router, queries.router) for route in router.routes]
+    routes = [route for router in (commands.router, queries.router, aggregates.router) for route in router.routes]
     there = {(m.lower(), r.path) for r in routes if isinstance(r, APIRoute) for m in r.methods or ()}
     operations = {("get", "/livez"), ("get", "/readyz"), ("get", "/v1/projections")}
     operations |= {("get", "/v1/projections/{topic}/verification"), ("put", "/v1/projections/{topic}/rebuild")}
     assert named == there | operations
     with client(hub, "") as nobody:
         for method, path in named - {("get", "/livez"), ("get", "/readyz")}:
-            where = path.format(space="room", topic="people", action_id=uuid.uuid4())
+            id = uuid.uuid4()
+            where = path.format(space="room", topic="people", action_id=id, person_id=id, stream_id=id)
             body = {"name": "x"} if path == "/v1/spaces" else {"chunks": [HELLO]} if "batch" in path else HELLO
             answer = nobody.request(method, where, json=body if method == "post" else None)
             problem(answer, 401, "unauthenticated")

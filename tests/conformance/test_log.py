@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import AsyncConnection
-from psycopg.errors import InsufficientPrivilege, UniqueViolation
+from psycopg.errors import InsufficientPrivilege
 
 from adapters.memory.log import MemoryLog
 from adapters.postgres.appender import Appender
@@ -45,11 +45,6 @@ class TestMemoryLog(LogContract):
     async def test_events_are_recorded_at_the_time_of_the_clock(self, log: Log) -> None:
         await log.append(command(happened(stream("a"))))
         assert [event.recorded_at for event in await everything(log)] == [_Clock().now()]
-
-    async def test_an_event_that_does_not_continue_its_stream_is_refused_loudly(self, log: Log) -> None:
-        with pytest.raises(ValueError, match="is at version 0, the event has 2"):
-            await log.append(Transaction(AGENT, (happened(stream("b")), happened(stream("a"), 2)), ()))
-        assert await log.head() == 0
 
 
 class TestPostgresLog(LogContract):

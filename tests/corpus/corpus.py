@@ -1,8 +1,8 @@
 """Logs that earlier versions wrote, and what they fold to.
 
 `logs/<name>.jsonl` is a log, an event a line: its envelope, and `data` as text, to the byte. It never changes.
-`logs/<name>.keys.json`, if its personal fields are sealed, has the persons' keys, wrapped by a key that is written here.
-`logs/<name>.json` says what the log folds to: a digest for each version of each topic and for each fold of each aggregate.
+`logs/<name>.keys.json`, if personal fields are sealed, has the persons' keys, wrapped by a key that is written here.
+`logs/<name>.json` says what the log folds to: a digest for each version of a topic and for each fold of an aggregate.
 A new version adds its digests; one that is there stays as it is, so a fold that comes to something else is found out.
 """
 

@@ -1,8 +1,8 @@
 """`python -m tests.corpus.record`: gives versions of topics and aggregates that have no digests yet their digests.
 
-`python -m tests.corpus.record NAME --data FOLDER`: adds the log of the hub that runs in FOLDER as `logs/NAME.jsonl`. Do it
-with each release, with a meeting and some actions in the hub, and pin what it prints in test_corpus.py. A hub of the corpus
-is for nothing else: its persons' keys are in the corpus, for everybody.
+`python -m tests.corpus.record NAME --data FOLDER`: adds the log of the hub that runs in FOLDER as `logs/NAME.jsonl`. Do
+it with each release, with a meeting and some actions in the hub, and pin what it prints in test_corpus.py. A hub of the
+corpus is for nothing else: its persons' keys are in the corpus, for everybody.
 """
 
 import argparse

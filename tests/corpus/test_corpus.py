@@ -1,12 +1,21 @@
 """Logs that earlier versions wrote fold to what they folded to then. `python -m tests.corpus.record` adds one."""
 
+import asyncio
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from adapters.vault.master import MasterKeys
 from domain.canonical import sha256_hex
-from tests.corpus.corpus import LOGS, Digests, folded, read_digests, read_log
-from tests.corpus.earlier import evolved, folded_chain
+from domain.spaces import CreateSpace
+from domain.transcripts import RecordTranscript, Spoken
+from tests.corpus.corpus import LOGS, Digests, folded, read_digests, read_log, write_keys, write_log
+from tests.corpus.earlier import NoteTaken, evolved, folded_chain
+from tests.corpus.record import rewrapped
+from tests.keys import MASTER
+from tests.unit.world import World
 
 PINNED = {
     "0.1.0.jsonl": "3eabd3bb5b6df48305bc4e7390787808ca5ba74924091f21293679714d81b6d4",
@@ -51,3 +60,40 @@ def _compare(found: Digests, name: str) -> None:
     missing = found.keys() - recorded.keys()
     assert not missing, "a version without digests; look at what it folds to and run: python -m tests.corpus.record"
     assert found == {fold: recorded[fold] for fold in found}
+
+
+def test_I9_a_log_with_sealed_fields_is_kept_with_its_keys_and_opened_again(tmp_path: Path) -> None:
+    world = World()
+    asyncio.run(_say(world, "We keep the wooden case."))
+    sealed = asyncio.run(world.log.read(0, 100))
+    write_log(tmp_path / "log.jsonl", sealed)
+    kept = [(agent, key) for (agent, _), key in world.log.keys.items()]
+    write_keys(tmp_path / "log.keys.json", rewrapped(kept, MasterKeys(lambda: MASTER)))
+    assert b"wooden" not in (tmp_path / "log.jsonl").read_bytes()
+    opened = read_log(tmp_path / "log.jsonl")
+    assert opened == sealed
+    assert folded(opened) == folded(list(asyncio.run(world.vault.open(sealed))))
+    assert "wooden" in str([event.payload for event in opened])
+    with pytest.raises(FileExistsError):
+        write_log(tmp_path / "log.jsonl", sealed)
+
+
+async def _say(world: World, text: str) -> None:
+    made = await world.result(CreateSpace("room"))
+    await world.do(RecordTranscript(UUID(made["space_id"]), (Spoken("Ada", text),)))
+
+
+def test_a_chain_of_steps_says_what_was_said() -> None:
+    with evolved():
+        notes = [event.payload for event in read_log(LOGS / "chain.jsonl")]
+    assert [(note.author, note.text, note.tags) for note in notes if isinstance(note, NoteTaken)] == [
+        ("Zoë", "The case is wooden. 👍", ("remark",)),
+        ("Ada", "", ("remark",)),
+        ("Zoë", "No: plastic.", ("remark",)),
+        ("שלום", '\u2028 "quoted" \\ \u0007', ("remark",)),
+        ("Ada", "With a time.", ("remark",)),
+        ("Ada", "With a time that nobody knows.", ("remark",)),
+        ("Zoë", "Wood after all.", ("case", "decision")),
+        ("Eve", "New from the start.", ()),
+        ("Ada", "An older release was still writing.", ("remark",)),
+    ]

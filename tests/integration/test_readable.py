@@ -1,5 +1,6 @@
 """A release that cannot read everything in the log does not start, and says in one line what it cannot read."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,13 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.migrate import migrate
 from domain.people import PersonRegistered
 
 NEWER = [("stele.future.v1.Unheard", 1, 7), (PersonRegistered.type, 2, 9)]
-NAMED = (
-    f"stele.future.v1.Unheard schema version 1 (first at position 7), {PersonRegistered.type} schema version 2 (first"
-)
+NAMED = f"{NEWER[0][0]} schema version 1 (first at position 7), {NEWER[1][0]} schema version 2 (first at position 9)"
 
 
 @pytest.fixture
@@ -71,3 +71,12 @@ async def test_the_doctor_says_that_everything_can_be_read(database: str, tmp_pa
 def test_the_doctor_looks_into_a_log_of_an_earlier_release(database: str, tmp_path: Path) -> None:
     looked = stele("doctor", STELE_POSTGRES_URL=database, STELE_DATA=str(tmp_path / "data"))
     assert "ok   events: the schema is that of an earlier release" in looked.stdout
+
+
+def test_the_doctor_starts_an_embedded_database_for_the_look_and_stops_it_again(scratch: Path) -> None:
+    server = EmbeddedPostgres(scratch / "doctor" / "postgres")
+    asyncio.run(migrate(server.start()))
+    server.stop()
+    looked = stele("doctor", STELE_DATA=str(scratch / "doctor"))
+    assert "ok   events: 0 kinds in the log" in looked.stdout
+    assert not (scratch / "doctor" / "postgres" / "postmaster.pid").exists()

@@ -30,9 +30,6 @@ from workers import parts
 
 READERS = ("paging", "hint and poll", "relay", "projector")
 _TICK_SECONDS = 0.25
-_LAG_EVENTS_MAX = 40_000
-"""Writers stand still while a reader is so far behind: only a reader near the head can be overtaken by a commit."""
-_LAG_EVENTS_MIN = 10_000
 _DRAIN_SECONDS_MAX = 180.0
 _SETTINGS = (
     "ALTER SYSTEM SET checkpoint_timeout = '30s'",  # a recovery takes a second, not a minute of the run
@@ -50,6 +47,8 @@ class Plan(Struct, frozen=True):
     writers: int = 4
     pause_seconds: float = 1.2
     """On average between two misfortunes."""
+    lag_events: int = 40_000
+    """Writers stand still while a reader is so far behind: only a reader near the head can be overtaken by a commit."""
 
 
 class Servers(Struct):
@@ -185,7 +184,7 @@ class Run:
             await asyncio.sleep(_TICK_SECONDS)
             head = await self._head(log)
             lag = head - min(watch.position for watch in self._watches.values())
-            if lag > _LAG_EVENTS_MAX or (self._held and lag > _LAG_EVENTS_MIN):
+            if lag > self._plan.lag_events or (self._held and lag > self._plan.lag_events // 4):
                 self._hold(writers, True)
             elif self._held:
                 self._hold(writers, False)

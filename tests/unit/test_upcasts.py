@@ -1,4 +1,4 @@
-"""Events of earlier schema versions are read by chained steps; a chain that is broken is found before anything is read."""
+"""Events of earlier schema versions are read by chained steps; a broken chain is found before anything is read."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from domain import upcasts
-from domain.events import REGISTRY, UnknownEvent, decode, schema_versions
+from adapters.vault.cipher import Cipher
+from domain import personal, upcasts
+from domain.events import REGISTRY, Recorded, UnknownEvent, decode, schema_versions
 from domain.upcasts import UPCASTS, UpcastFailed, UpcastsBroken
 from tests.corpus.earlier import NEW, OLD, NoteTaken, evolved
+from tests.keys import memory_vault
+from tests.unit.world import AGENT, START, World
 
 A, B, C = "stele.test.v1.A", "stele.test.v1.B", "stele.test.v1.C"
 NOTE = UUID(int=7)
@@ -164,3 +167,19 @@ def test_what_a_release_cannot_read_of_a_log_is_named_with_its_first_position() 
             f"{NEW} schema version 5 (first at position 9)",
             f"{A} schema version 1 (first at position 10)",
         ]
+
+
+async def test_I9_what_was_sealed_under_an_old_name_is_opened_under_the_present_one() -> None:
+    world, person = World(), UUID(int=9)
+    await world.know(person)
+    cipher, bound_to = Cipher({person: bytes(32)}), personal.associated_data(AGENT, NOTE, 1)
+    data = _bytes(who=cipher.seal("Ada", bound_to), words=cipher.seal("Wood.", bound_to))
+    event = Recorded(1, NOTE, AGENT, NOTE, 1, OLD, 1, data, START, START, "test", None, NOTE, None, (person,))
+    with evolved():
+        assert isinstance(event.payload, NoteTaken)
+        assert event.payload.text not in ("", "Wood.")
+        [opened] = await world.vault.open([event])
+        assert opened.payload == NoteTaken(NOTE, "Ada", "Wood.", ("remark",))
+        world.log.keys.clear()
+        [erased] = await memory_vault(world.log).open([event])
+        assert erased.payload == NoteTaken(NOTE, personal.ERASED, personal.ERASED, ("remark",))

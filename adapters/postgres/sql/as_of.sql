@@ -32,6 +32,7 @@ INSERT INTO stele.as_of (generation, position) VALUES (%s, %s)
 -- copy: the entries of another generation with its checkpoint, all or, when it is gone, none (to, from)
 INSERT INTO stele.entries AS e (generation, agent_id, key, space_id, position, value)
 SELECT %s, b.agent_id, b.key, b.space_id, b.position, b.value FROM stele.entries b WHERE b.generation = %s
+ORDER BY b.agent_id, b.position -- as an index has them, so that none is sorted and the new indexes grow at their ends
 ON CONFLICT (generation, agent_id, key) DO UPDATE SET position = excluded.position
 
 -- no_timeout: a large generation takes its time to copy

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.aggregate import Aggregate
 
-_Key = tuple[UUID, type[Aggregate], UUID]
+_Key = tuple[int, type[Aggregate], int]
 
 
 class AggregateCache:
@@ -18,7 +18,7 @@ class AggregateCache:
 
     def fill(self, agent_id: UUID, aggregate: Aggregate) -> bool:
         """Bring a new aggregate to where it is kept; False when it is not."""
-        key = (agent_id, type(aggregate), aggregate.id)
+        key = (agent_id.int, type(aggregate), aggregate.id.int)
         frozen = self._kept.get(key)
         if frozen is None:
             return False
@@ -30,15 +30,16 @@ class AggregateCache:
         """Keep what is in the log; an older version never takes the place of a newer one."""
         if not aggregate.cached or not aggregate.exists:
             return
-        key = (agent_id, type(aggregate), aggregate.id)
+        key = (agent_id.int, type(aggregate), aggregate.id.int)
         kept = self._kept.get(key)
-        if kept is not None and kept["version"] >= aggregate.version:
-            return
-        self._kept[key] = aggregate.freeze()
-        self._kept.move_to_end(key)
+        if kept is None:
+            self._kept[key] = aggregate.freeze()
+        elif kept["version"] < aggregate.version:
+            self._kept[key] = aggregate.freeze()
+            self._kept.move_to_end(key)
         if len(self._kept) > self._size_max:
             self._kept.popitem(last=False)
 
     def forget(self, agent_id: UUID, aggregate: Aggregate) -> None:
         """It turned out not to be what the log says."""
-        self._kept.pop((agent_id, type(aggregate), aggregate.id), None)
+        self._kept.pop((agent_id.int, type(aggregate), aggregate.id.int), None)

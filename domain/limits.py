@@ -56,6 +56,8 @@ AGGREGATES_CACHED_MAX = 10_000
 """Aggregates that one runtime keeps, the least recently used go first. What is not kept is read again."""
 SNAPSHOT_EVENTS = 1_000
 """An aggregate with so many events since its last snapshot gets a new one."""
+ERASE_PAGE_ENTRIES_MAX = 1_000
+"""Entries about an erased person that are written at once; all of them in one transaction."""
 PERSON_KEY_SECONDS_MAX = 5.0
 """How long a process goes on using a person's key that it has read; by then an erasure has reached it."""
 PERSON_KEYS_CACHED_MAX = 10_000

@@ -88,6 +88,8 @@ class Runtime:
                     return await self._refuse(work, context, refusal)
                 cache = None  # nothing would hold this decision to the log: make it again on what the log says
                 continue
+            finally:
+                work.decided()
             if work.trusted and not work.events:
                 cache = None
                 continue

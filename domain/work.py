@@ -76,17 +76,15 @@ class Work:
         """Bring each aggregate to where its stream is: one read for all that are not in the cache. Those in `new` are
         likely to have no stream yet; it is assumed, and held to it by the log. An aggregate is loaded once a decision.
         """
-        everything = (*aggregates, *new)
-        ids = {aggregate.id for aggregate in everything}
-        if len(ids) != len(everything) or ids & self._seen.keys():
-            raise RuntimeError("an aggregate is loaded once in a unit of work")
-        cold = everything
+        everything = cold = (*aggregates, *new)
         if self._cache is not None:
-            cold = tuple(one for one in aggregates if not self._cache.fill(self.agent_id, one))
+            cold = tuple([one for one in aggregates if not self._cache.fill(self.agent_id, one)])
             self.trusted = self.trusted or len(cold) < len(everything)
         if cold:
             await self._read(cold)
         for aggregate in everything:
+            if aggregate.id in self._seen:
+                raise RuntimeError("an aggregate is loaded once in a unit of work")
             self._seen[aggregate.id] = aggregate.version
             aggregate.emitter = self._emit
             if self._context.if_match is not None:  # it is still that version when the events get their positions
@@ -149,26 +147,34 @@ class Work:
         aggregate.last = link
         self.events.append(emitted)
 
+    def decided(self) -> None:
+        """No aggregate emits any more. They let go of this, which holds them: nobody has to look for garbage."""
+        for aggregate in self.loaded:
+            aggregate.emitter = None
+
     async def transaction(self, result: bytes) -> Transaction:
         """Everything that was read is expected unchanged, so the decision holds at the position that it gets."""
         events: tuple[NewEvent, ...] = tuple(self.events)
         new_keys: tuple[WrappedKey, ...] = ()
-        if any(event.subjects for event in events):
+        if [event for event in events if event.subjects]:
             sealed = await self._vault.seal(self.agent_id, events)
             events, new_keys = sealed.events, sealed.new_keys
         return Transaction(
             agent_id=self.agent_id,
             events=events,
-            expectations=tuple(Expectation(stream, version) for stream, version in self._seen.items()),
+            expectations=tuple([Expectation(stream, version) for stream, version in self._seen.items()]),
             key=self._context.key,
             fingerprint=self._context.fingerprint,
             result=result,
             new_keys=new_keys,
-            destroyed_keys=tuple(e.stream_id for e in events if e.payload.subject_key == "destroyed"),
+            destroyed_keys=tuple([e.stream_id for e in events if e.payload.subject_key == "destroyed"]),
         )
 
     def settled(self, appended: Appended) -> None:
         """The events are in the log: the aggregates know where."""
+        if len(self.events) == len(self.loaded) == 1:
+            self.loaded[0].position = appended.last_position
+            return
         at = {event.stream_id: position for position, event in enumerate(self.events, appended.first_position)}
         for aggregate in self.loaded:
             if aggregate.cached:

@@ -20,6 +20,7 @@ from domain.actions import (
     Status,
 )
 from domain.events import Recorded
+from domain.personal import ERASED
 from projections.projection import Projection, Value
 
 
@@ -85,7 +86,7 @@ def fold(entry: ActionEntry | None, event: Recorded) -> ActionEntry | None:  # n
         case ActionStarted(executor=executor):
             return replace(entry, status=Status.STARTED, started_at=at, executor=executor)
         case ActionSucceeded(result_json=result):
-            return replace(entry, status=Status.SUCCEEDED, ended_at=at, result=msgspec.json.decode(result))
+            return replace(entry, status=Status.SUCCEEDED, ended_at=at, result=_object(result))
         case ActionFailed(code=code, detail=detail):
             return replace(entry, status=Status.FAILED, ended_at=at, failure=Failure(code, detail))
         case ActionOutcomeUnknown():
@@ -100,7 +101,7 @@ def _proposed(payload: ActionProposed, at: datetime) -> ActionEntry:
         status=Status.PROPOSED,
         tool=payload.tool,
         title=payload.title,
-        arguments=msgspec.json.decode(payload.arguments_json),
+        arguments=_object(payload.arguments_json),
         arguments_sha256=payload.arguments_sha256,
         rationale=payload.rationale,
         rests_on=payload.rests_on,
@@ -109,4 +110,27 @@ def _proposed(payload: ActionProposed, at: datetime) -> ActionEntry:
     )
 
 
-ACTIONS = Projection(topic="actions", version=1, reads=_EVENTS, value=ActionEntry, key=key, fold=fold)
+def forget(entry: ActionEntry) -> ActionEntry:
+    """What was decided and done stays; what it was about goes."""
+    return replace(
+        entry,
+        title=_erased(entry.title),
+        arguments={},
+        arguments_sha256=ERASED,
+        rationale=_erased(entry.rationale),
+        reason=entry.reason and ERASED,
+        result=None if entry.result is None else {},
+        failure=entry.failure and Failure(entry.failure.code, _erased(entry.failure.detail)),
+    )
+
+
+def _erased(text: str) -> str:
+    return text and ERASED
+
+
+def _object(text: str) -> dict[str, Any]:
+    """JSON, or nothing when it is about somebody who was erased."""
+    return {} if text == ERASED else msgspec.json.decode(text, type=dict[str, Any])
+
+
+ACTIONS = Projection(topic="actions", version=1, reads=_EVENTS, value=ActionEntry, key=key, fold=fold, forget=forget)

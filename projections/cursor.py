@@ -1,7 +1,7 @@
 """The cursor `<epoch>.<projection version>.<position>`: "I have all of this topic up to here" (docs/adr/0004).
 
-The second part is the version of the fold and, in thousands, the revision of its entries (docs/adr/0011): 1 is version 1 as
-it was folded first, 2001 is version 1 after two rebuilds that corrected something.
+The second part is the version of the fold and, in thousands, the revision of its entries (docs/adr/0011): 1 is version
+1 as it was folded first, 2001 is version 1 after two rebuilds that corrected something.
 """
 
 import re
@@ -15,9 +15,7 @@ _FORM = re.compile(r"([0-9a-f]{8})\.([0-9]{1,9})\.([0-9]{1,18})")
 
 
 class Cursor(Struct, frozen=True):
-    """`epoch` names one history of one log, `version` what readers see of one fold of it (`served_version`), `position` a
-    place in it.
-    """
+    """`epoch` names one history of one log, `version` what is seen of one fold of it, `position` a place in it."""
 
     epoch: str
     version: int

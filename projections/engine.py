@@ -1,11 +1,13 @@
 """Runs projections: read a page of events, load the touched entries once, fold in memory, write once."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from domain import upcasts
-from domain.events import REGISTRY
+from domain.events import REGISTRY, Recorded
 from domain.limits import PAGE_EVENTS_MAX
+from domain.people import PersonErased
 from projections import folding
 from projections.folding import Failure, Folded, Kept, Name, Stored, Touched
 from projections.ports import EntryStore, EventSource, Generation, Scanned
@@ -55,8 +57,19 @@ class Page:
         mine, failed = scanned.events, None
         self.end = scanned.position
         self.count = scanned.count
+        self.erasure: Recorded | None = None
+        """The one event of the page, which takes a person out of many entries."""
+        self.cut = False
+        """It ends early, before an erasure or with it."""
         if mine:
             mine, _, failed = reading(mine, projection.reads)
+        erasures = [number for number, event in enumerate(mine) if event.type == PersonErased.type]
+        if erasures:
+            self.cut, failed, first = True, None, mine[erasures[0]]
+            alone = first.position == scanned.position - scanned.count + 1
+            self.erasure = first if alone else None
+            self.end = first.position if alone else first.position - 1
+            mine = mine[: erasures[0]]
         self.touched = folding.touch(projection, mine)
         self._projection = projection
         self._failed = self.touched.failed or failed
@@ -91,6 +104,8 @@ class Run:
         """`lasting`: more than a page will be folded, so it pays to remember which entries there are."""
         self.generation = generation
         """As it was written last."""
+        self.at_end = False
+        """The last `advance` found nothing new, and all is written."""
         self._log = log
         self._store = store
         self._projection = projection
@@ -112,23 +127,37 @@ class Run:
         when the log shows a hole, which it never does (invariant I3).
         """
         page = await self._next(limit, up_to)
-        if page.count == 0:
+        self.at_end = page.count == 0
+        if self.at_end:
             self._seen = None  # from now on there is little to load
             await self._settle()
             await self._store.still(self.generation)
             return self.generation
-        more = page.count == limit and (up_to is None or page.end < up_to)
+        more = (page.cut or page.count == limit) and (up_to is None or page.end < up_to)
         if more:
             self._read = (page.end, self._start(self._page(page.end, _room(page.end, limit, up_to))))
-        folded = page.fold(await self._stored(page.touched))
+        if page.erasure is not None:
+            return await self._erase(page.erasure)
+        stored = await self._stored(page.touched)
+        folded = page.fold(stored)
         await self._settle()
         if page.end > self._folded:
-            self._saved = self._start(self._store.save(self.generation, folded.entries, page.end))
+            save = self._store.save(self.generation, folded.entries, page.end, new=not stored.kept)
+            self._saved = self._start(save)
             self._folded, self._unsaved = page.end, folded.kept
         if folded.failed is not None or not more:
             await self._settle()
         if folded.failed is not None:
             await self._stop(folded.failed)
+        return self.generation
+
+    async def _erase(self, erasure: Recorded) -> Generation:
+        """Which entries are about a person, only the store can tell. Wait until all is written, and have it look."""
+        await self._settle()
+        agent_id, person_id, position = erasure.agent_id, erasure.stream_id, erasure.position
+        what_is_left = partial(self._projection.erase, person_id=person_id, position=position)
+        self.generation = await self._store.erase(self.generation, agent_id, person_id, position, what_is_left)
+        self._folded = position
         return self.generation
 
     def close(self) -> None:
@@ -151,7 +180,6 @@ class Run:
         scanned = Scanned((), after, 0) if limit <= 0 else await self._log.read_but(self._known, after, limit)
         if scanned.position != after + scanned.count:
             raise ValueError(f"the log has a hole between {after} and {scanned.position}")
-        # Here, on `scanned.events`, whatever is sealed in them is opened: before any key or fold sees it.
         return Page(self._projection, scanned)
 
     async def _stored(self, touched: Touched) -> Stored:
@@ -160,7 +188,10 @@ class Run:
         wanted = self._seen.add(names) if self._seen is not None else names
         kept = {name: unsaved[name] for name in wanted if name in unsaved} if unsaved else {}
         missing = folding.keys(touched, [name for name in wanted if name not in kept])
-        stored = folding.keep(self._projection, await self._store.load(self.generation.id, missing) if missing else ())
+        if not missing:
+            return Stored(kept, {})
+        await self._settle()
+        stored = folding.keep(self._projection, await self._store.load(self.generation.id, missing))
         return Stored(stored.kept | kept, stored.broken)
 
     async def _settle(self) -> None:

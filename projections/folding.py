@@ -21,11 +21,11 @@ Failure = tuple[int, Exception]
 
 
 class Touched(Struct, frozen=True):
-    """Events with the keys of the entries that each touches, up to the first whose key fails."""
+    """Events with the entries that each touches, up to the first whose key fails."""
 
-    events: Sequence[tuple[Recorded, list[str]]]
+    events: Sequence[tuple[Recorded, list[Name]]]
     names: Mapping[Name, UUID]
-    """What they touch, with its agent."""
+    """All that they touch, with its agent."""
     failed: Failure | None
 
 
@@ -46,24 +46,26 @@ class Folded(Struct, frozen=True):
 
 def touch(projection: AnyProjection, events: Iterable[Recorded]) -> Touched:
     """Ask for every event's keys."""
-    touched: list[tuple[Recorded, list[str]]] = []
+    touched: list[tuple[Recorded, list[Name]]] = []
     names: dict[Name, UUID] = {}
     failed: Failure | None = None
     ask = projection.key
     for event in events:
+        agent_id = event.agent_id
+        number = agent_id.int
         try:
-            keys = list(ask(event))
-            for key in keys:
+            mine = [(number, key) for key in ask(event)]
+            for name in mine:
+                key = name[1]
                 if not 0 < len(key) <= ENTRY_KEY_CHARS_MAX or "\0" in key or not key.isascii():
                     _check(key)
         except Exception as error:  # a poisoned event: whatever it raises, the projection stops just before it
             failed = (event.position, error)
             break
-        if keys:
-            touched.append((event, keys))
-            agent_id = event.agent_id
-            for key in keys:
-                names[agent_id.int, key] = agent_id
+        if mine:
+            touched.append((event, mine))
+            for name in mine:
+                names[name] = agent_id
     return Touched(touched, names, failed)
 
 
@@ -113,39 +115,38 @@ def fold(projection: AnyProjection, touched: Touched, stored: Stored) -> Folded:
 
 def _up_to_broken(touched: Touched, broken: Mapping[Name, Exception]) -> Touched:
     """Only the events before the first that would change an entry which cannot be read."""
-    for number, (event, keys) in enumerate(touched.events):
-        for key in keys:
-            if (name := (event.agent_id.int, key)) in broken:
+    for number, (event, names) in enumerate(touched.events):
+        for name in names:
+            if name in broken:
                 return Touched(touched.events[:number], touched.names, (event.position, broken[name]))
     return touched
 
 
 def _fold(
     projection: AnyProjection,
-    events: Iterable[tuple[Recorded, list[str]]],
+    events: Iterable[tuple[Recorded, list[Name]]],
     before: Mapping[Name, Kept],
     *,
     careful: bool,
 ) -> tuple[dict[Name, Kept], Failure | None]:
     changed: dict[Name, Kept] = {}
     apply = projection.fold
-    for event, keys in events:
-        agent_id, position = event.agent_id, event.position
-        number = agent_id.int
-        outcome: list[tuple[Name, Kept]] = []
+    for event, names in events:
         try:
-            for key in keys:
-                name = (number, key)
-                entry = changed.get(name) or before.get(name)
+            outcome = []
+            for name in names:
+                entry = changed.get(name)
+                if entry is None and before:
+                    entry = before.get(name)
                 value = apply(None if entry is None else entry[0], event)
                 if value is not None:
-                    outcome.append((name, (value, getattr(value, "space_id", None), position, agent_id)))
+                    outcome.append((name, (value, getattr(value, "space_id", None), event.position, event.agent_id)))
                 elif entry is not None:
-                    outcome.append((name, (None, entry[1], position, agent_id)))
+                    outcome.append((name, (None, entry[1], event.position, event.agent_id)))
             if careful:
                 _entries(dict(outcome))
         except Exception as error:  # as above
-            return changed, (position, error)
+            return changed, (event.position, error)
         changed.update(outcome)
     return changed, None
 

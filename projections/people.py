@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.events import Recorded
-from domain.people import PersonRegistered
-from projections.projection import Projection, Value
+from domain.people import PersonErased, PersonRegistered
+from projections.projection import Projection, Value, nothing
 
 
 class PersonEntry(Value, frozen=True):
@@ -17,7 +17,7 @@ class PersonEntry(Value, frozen=True):
 
 def key(event: Recorded) -> Iterable[str]:
     match event.payload:
-        case PersonRegistered(person_id=person_id):
+        case PersonRegistered(person_id=person_id) | PersonErased(person_id=person_id):
             yield str(person_id)
 
 
@@ -25,7 +25,11 @@ def fold(entry: PersonEntry | None, event: Recorded) -> PersonEntry | None:
     match event.payload:
         case PersonRegistered(person_id=person_id, label=label):
             return PersonEntry(person_id, label, event.recorded_at)
+        case PersonErased():
+            return None
     return entry
 
 
-PEOPLE = Projection(topic="people", version=1, reads=[PersonRegistered], value=PersonEntry, key=key, fold=fold)
+PEOPLE = Projection(
+    topic="people", version=1, reads=[PersonRegistered], value=PersonEntry, key=key, fold=fold, forget=nothing
+)

@@ -3,7 +3,7 @@
 tests/conformance/entries*.py hold every adapter to this.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -33,6 +33,10 @@ class EventSource(Protocol):
         """A page of the next `limit` events with position > `after`, in order, without those of these stored types.
         (Not: only those of some types. What a newer release has written must be seen.)
         """
+
+
+WhatIsLeft = Callable[[Entry], Entry | None]
+"""Of an entry, after an erasure; None for one that it does not concern."""
 
 
 class Generation(Struct, frozen=True):
@@ -77,9 +81,21 @@ class EntryStore(Protocol):
     async def load(self, generation: int, keys: Collection[EntryKey]) -> list[Entry]:
         """The entries, tombstones included, that exist under these keys."""
 
-    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
+    async def save(
+        self, generation: Generation, changed: Sequence[Entry], position: int, *, new: bool = False
+    ) -> Generation:
         """Write entries, no two under one key, and move the checkpoint from `generation.position` to `position` in one
-        transaction. Raises CheckpointMoved, with nothing written, when the checkpoint is not there any more.
+        transaction. `new`: the store has none of them, which makes it cheaper. Not to be called while another call is
+        under way.
+
+        Raises CheckpointMoved, with nothing written, when the checkpoint is not there any more.
+        """
+
+    async def erase(
+        self, generation: Generation, agent_id: UUID, person_id: UUID, position: int, what_is_left: WhatIsLeft
+    ) -> Generation:
+        """Write what is left of every entry of an agent that is about a person, and move the checkpoint to `position`,
+        in one transaction. `what_is_left` is asked about every entry whose value names the id. Raises as `save`.
         """
 
     async def still(self, generation: Generation) -> None:
@@ -144,8 +160,8 @@ class Builds(EntryStore, Protocol):
         """Drop a generation that nobody reads, without locking anybody out. It waits for readers with old snapshots."""
 
     async def sweep(self) -> list[int]:
-        """Drop what nobody wants any more: generations that were replaced, or whose builders are gone. What a rebuild may
-        be taken up from stays. Returns what was dropped.
+        """Drop what nobody wants any more: generations that were replaced, or whose builders are gone. What a rebuild
+        may be taken up from stays. Returns what was dropped.
         """
 
 

@@ -1,4 +1,4 @@
-"""Which entries a build has seen: "no" is certain, "yes" may be wrong. It spares a build from looking for new entries."""
+"""Which entries a build has seen: "no" is certain, "yes" may be wrong. It spares a build looking for new entries."""
 
 from collections.abc import Iterable
 from typing import Final

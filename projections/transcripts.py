@@ -1,4 +1,4 @@
-"""Topic `transcripts`: every chunk that was said, once, in the order of the log. Entries are only added."""
+"""Topic `transcripts`: every chunk that was said, once, in the order of the log; until its speaker is erased."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.events import Recorded
 from domain.transcripts import TranscriptChunkRecorded
-from projections.projection import Projection, Value
+from projections.projection import Projection, Value, nothing
 
 
 class TranscriptEntry(Value, frozen=True):
@@ -45,5 +45,11 @@ def fold(entry: TranscriptEntry | None, event: Recorded) -> TranscriptEntry | No
 
 
 TRANSCRIPTS = Projection(
-    topic="transcripts", version=1, reads=[TranscriptChunkRecorded], value=TranscriptEntry, key=key, fold=fold
+    topic="transcripts",
+    version=1,
+    reads=[TranscriptChunkRecorded],
+    value=TranscriptEntry,
+    key=key,
+    fold=fold,
+    forget=nothing,
 )

@@ -10,21 +10,24 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import structlog
-from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.as_of import PostgresStates, StateShelf
-from adapters.postgres.connect import connect, pool
+from adapters.postgres.connect import Pool, connect, pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
 from domain.faults import describe
 from domain.limits import AS_OF_KEPT_EVENTS_MAX, AS_OF_KEPT_MAX, AS_OF_SECONDS, POLL_SECONDS
+from domain.ports import Vault
 from projections.engine import ProjectionStopped, Run
+from projections.opened import Opened
 from projections.past import NotBuilt
 from projections.ports import Generation
 from projections.projection import AnyProjection
 from projections.topics import TOPICS
+from workers.keys import vault
 from workers.process import run, run_until
 from workers.settings import Settings, required
 
@@ -37,18 +40,20 @@ _log = structlog.get_logger()
 def main(settings: Settings) -> None:
     os.nice(_NICENESS)
     conninfo = required(settings.postgres_url, "STELE_POSTGRES_URL")
-    run("as_of", lambda stop: _main(conninfo, stop), level=settings.log_level)
+    run("as_of", lambda stop: _main(settings, conninfo, stop), level=settings.log_level)
 
 
-async def _main(conninfo: str, stop: asyncio.Event) -> None:
+async def _main(settings: Settings, conninfo: str, stop: asyncio.Event) -> None:
     async with (
-        await connect(conninfo, "as of") as building,
-        await connect(conninfo, "as of drop") as dropping,
+        await connect(conninfo, "as of", "stele_projector") as building,
+        await connect(conninfo, "as of drop", "stele_projector") as dropping,
         pool(conninfo, "as of", 2) as reading,
     ):
         await building.execute("SET synchronous_commit = off")  # what a crash takes is built again
         dropper = Dropper(StateShelf(dropping), PostgresEntryStore(dropping))
-        builder = Builder(StateShelf(building), PostgresEntryStore(building), reading, dropper)
+        builder = Builder(
+            StateShelf(building), PostgresEntryStore(building), reading, dropper, lambda: vault(settings, reading)
+        )
         await run_until(stop, _answer(builder), dropper.run())
 
 
@@ -118,8 +123,14 @@ class Builder:
     """Folds topics aside, one after the other."""
 
     def __init__(
-        self, shelf: StateShelf, store: PostgresEntryStore, reading: AsyncConnectionPool, dropper: Dropper
+        self,
+        shelf: StateShelf,
+        store: PostgresEntryStore,
+        reading: Pool,
+        dropper: Dropper,
+        new_vault: Callable[[], Vault],
     ) -> None:
+        self._new_vault = new_vault
         self._shelf = shelf
         self._store = store
         self._states = PostgresStates(reading)
@@ -155,7 +166,10 @@ class Builder:
         raise NotBuilt(f"people were erased {_ATTEMPTS_MAX} times while this was built")
 
     async def _fold(self, projection: AnyProjection, generation: Generation, position: int) -> None:
-        run = Run(self._log, self._store, projection, generation, start=asyncio.create_task)
+        # A vault of its own, made after the state was begun: an older one may remember a key that is destroyed, and an
+        # erasure from now on forgets the state.
+        log = Opened(self._log, self._new_vault())
+        run = Run(log, self._store, projection, generation, start=asyncio.create_task)
         try:
             while run.generation.position < position:
                 await run.advance(up_to=position)

@@ -10,7 +10,7 @@ import structlog
 from adapters.postgres.appender import Appender
 from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
-from adapters.postgres.migrate import migrate
+from adapters.postgres.migrate import NotPermitted, SchemaNewer, alone, migrate
 from domain.agents import AgentCreated, BootstrapAgent, IssueToken, authenticate, write_token
 from domain.canonical import sha256_hex
 from domain.refusals import Refusal
@@ -18,19 +18,29 @@ from domain.runtime import Command, Context, Runtime
 from workers import parts
 from workers.keys import prepare, vault
 from workers.readable import refuse_unreadable
-from workers.settings import Settings
+from workers.settings import NotConfigured, Settings
 
 _log = structlog.get_logger()
 _FIRST_ROLES = ("owner", "operator")
 
 
 async def bootstrap(conninfo: str, token_file: Path, settings: Settings) -> None:
-    """Bring the schema up to date and see that the token in `token_file` is an owner's. Doing it twice changes nothing.
+    """Bring the schema up to date and see that the token in `token_file` is an owner's. Doing it twice changes nothing,
+    and when several processes do it at once, one does it and the others find it done.
 
     A log without agents gets its first one. A token file that is lost is replaced by a new token of that agent.
+    Raises NotConfigured.
     """
-    for name in await migrate(conninfo):
-        _log.info("migrated", migration=name)
+    async with alone(conninfo):
+        try:
+            for name in await migrate(conninfo):
+                _log.info("migrated", migration=name)
+        except (SchemaNewer, NotPermitted) as error:
+            raise NotConfigured(str(error)) from error
+        await _see_to_the_owner(conninfo, token_file, settings)
+
+
+async def _see_to_the_owner(conninfo: str, token_file: Path, settings: Settings) -> None:
     async with Appender(conninfo) as appender, pool(conninfo, "bootstrap", 1) as reading:
         log = PostgresLog(reading, appender)
         await refuse_unreadable(log)

@@ -18,6 +18,21 @@ class ObservedRuntime(Runtime):
 
     async def execute(self, command: Command, context: Context) -> Accepted:
         name = type(command).__name__
+        if tracing.recorded():
+            return await self._traced(name, command, context)
+        outcome = "failed"
+        try:
+            accepted = await super().execute(command, context)
+            outcome = "repeated" if accepted.repeated else "accepted"
+            return accepted
+        except Refusal as refusal:
+            outcome = "refused"
+            _REFUSALS[refusal.code] += 1
+            raise
+        finally:
+            _COMMANDS[name, outcome] += 1
+
+    async def _traced(self, name: str, command: Command, context: Context) -> Accepted:
         span = tracing.start(f"command {name}", context.traceparent)
         below = tracing.traceparent(span)
         if below != context.traceparent:

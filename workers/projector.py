@@ -14,14 +14,19 @@ from adapters.postgres.log import PostgresLog
 from adapters.postgres.wakeup import Bell, Doorbell, Listener
 from domain.faults import describe
 from domain.limits import POLL_SECONDS
-from projections.engine import Engine, ProjectionStopped
-from projections.ports import CheckpointMoved
+from domain.refusals import Refusal
+from projections.engine import ProjectionStopped, Run
+from projections.opened import Opened
+from projections.ports import CheckpointMoved, EventSource
 from projections.projection import AnyProjection
 from projections.topics import TOPICS
+from workers import memory
 from workers.folding import Folding
+from workers.keys import vault
 from workers.process import run, run_until
 from workers.readable import refuse_unreadable
 from workers.settings import Settings, required
+from workers.sweeper import Sweeper
 
 _STOPPED_SECONDS = 5.0
 """How soon a fold that failed is tried again; it stands still meanwhile, visibly."""
@@ -33,6 +38,7 @@ def main(settings: Settings) -> None:
 
 
 async def _main(settings: Settings, stop: asyncio.Event) -> None:
+    memory.settle()
     conninfo = required(settings.postgres_url, "STELE_POSTGRES_URL")
     bells = {topic: Bell() for topic in TOPICS}
     doorbells = {topic: Doorbell(conninfo, f"stele_topic_{topic}") for topic in TOPICS}
@@ -41,73 +47,93 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         for bell in bells.values():
             bell.ring()
 
-    listener = Listener(conninfo, ("stele_log",), wake)
+    listener, sweeper = Listener(conninfo, ("stele_log",), wake), Sweeper(conninfo)
     async with pool(conninfo, "projector", size_max=len(TOPICS)) as reading:
         log = PostgresLog(reading)
         await refuse_unreadable(log)
-        await run_until(
-            stop,
-            listener.run(),
-            *(
-                _project(projection, conninfo, log, bells[topic], doorbells[topic])
-                for topic, projection in TOPICS.items()
-            ),
-        )
+        keys = vault(settings, reading)
+        projectors = [
+            Projector(projection, conninfo, Opened(log, keys), bells[topic], doorbells[topic], sweeper)
+            for topic, projection in TOPICS.items()
+        ]
+        await run_until(stop, listener.run(), sweeper.run(), *(projector.run() for projector in projectors))
     for doorbell in doorbells.values():
         await doorbell.close()
 
 
-async def _project(projection: AnyProjection, conninfo: str, log: PostgresLog, bell: Bell, doorbell: Doorbell) -> None:
-    while True:
-        try:
-            async with await connect(conninfo, f"projector {projection.topic}") as connection:
-                await _lock(connection, projection.topic)
-                await _follow(projection, PostgresEntryStore(connection), log, bell, doorbell)
-        except CheckpointMoved as moved:
-            _log.info("projection_reopened", topic=projection.topic, why=str(moved))
-        except ProjectionStopped as stopped:
-            _log.error(
-                "projection_stopped",
-                topic=projection.topic,
-                position=stopped.position,
-                by=describe(stopped.__cause__ or stopped),
-            )
-            await asyncio.sleep(_STOPPED_SECONDS)
-        except ValueError as error:  # a newer release's entries, or a hole in the log: this topic stands still
-            _log.error("projection_stands_still", topic=projection.topic, error=describe(error))
-            await asyncio.sleep(_STOPPED_SECONDS)
-        except psycopg.Error as error:
-            _log.warning("projection_interrupted", topic=projection.topic, error=describe(error))
+class Projector:
+    """One topic's."""
+
+    def __init__(
+        self,
+        projection: AnyProjection,
+        conninfo: str,
+        log: EventSource,
+        bell: Bell,
+        doorbell: Doorbell,
+        sweeper: Sweeper,
+    ) -> None:
+        self._projection = projection
+        self._conninfo = conninfo
+        self._folding = Folding(projection.topic, log)
+        self._bell = bell
+        self._doorbell = doorbell
+        self._sweeper = sweeper
+
+    async def run(self) -> None:
+        """Follow the log until cancelled, whatever happens to the topic."""
+        topic = self._projection.topic
+        while True:
+            try:
+                async with await connect(self._conninfo, f"projector {topic}", "stele_projector") as connection:
+                    await self._lock(connection)
+                    await self._follow(PostgresEntryStore(connection))
+            except CheckpointMoved as moved:
+                _log.info("projection_reopened", topic=topic, why=str(moved))
+            except ProjectionStopped as stopped:
+                by = describe(stopped.__cause__ or stopped)
+                _log.error("projection_stopped", topic=topic, position=stopped.position, by=by)
+                await asyncio.sleep(_STOPPED_SECONDS)
+            except ValueError as error:  # a newer release's entries, or a hole in the log: this topic stands still
+                _log.error("projection_stands_still", topic=topic, error=describe(error))
+                await asyncio.sleep(_STOPPED_SECONDS)
+            except (psycopg.Error, Refusal) as error:  # also: nobody can tell whether persons' keys are there
+                _log.warning("projection_interrupted", topic=topic, error=describe(error))
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _lock(self, connection: AsyncConnection[Any]) -> None:
+        """Wait until this version of the topic is ours. The lock goes with the connection, so another projector takes
+        over at once. Two releases have two locks: the older one goes on while the newer one builds its version.
+        """
+        name = f"stele projection {self._projection.topic} {self._projection.version}"
+        number = zlib.crc32(name.encode())
+        while True:
+            row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [number])).fetchone()
+            if row is not None and row[0]:
+                return
             await asyncio.sleep(POLL_SECONDS)
 
-
-async def _lock(connection: AsyncConnection[Any], topic: str) -> None:
-    """Wait until this topic is ours. The lock goes with the connection, so another projector takes over at once."""
-    number = zlib.crc32(f"stele projection {topic}".encode())
-    while True:
-        row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [number])).fetchone()
-        if row is not None and row[0]:
-            return
-        await asyncio.sleep(POLL_SECONDS)
-
-
-async def _follow(
-    projection: AnyProjection, store: PostgresEntryStore, log: PostgresLog, bell: Bell, doorbell: Doorbell
-) -> None:
-    folding = Folding(projection.topic, log)
-    engine = Engine(folding, store)
-    generation = await store.open(projection.topic, projection.version)
-    doorbell.ring()
-    while True:
-        before = generation.position
-        generation = await folding.page(generation, engine.advance(projection, generation))
-        if generation.position != before:
-            if generation.live:
-                doorbell.ring()
-        elif not generation.live and (replaced := await store.take_over(generation)) is not None:
+    async def _follow(self, store: PostgresEntryStore) -> None:
+        while True:
+            projection = self._projection
             generation = await store.open(projection.topic, projection.version)
-            doorbell.ring()
-            for old in replaced:
-                await store.drop(old)
-        else:
-            await bell.wait()
+            self._doorbell.ring()
+            pages = Run(self._folding, store, projection, generation, start=asyncio.create_task)
+            try:
+                await self._advance(pages, store)
+            finally:
+                pages.close()
+
+    async def _advance(self, pages: Run, store: PostgresEntryStore) -> None:
+        """Until it has taken over."""
+        while True:
+            before = pages.generation
+            after = await self._folding.page(before, pages.advance())
+            if after.position != before.position and after.live:
+                self._doorbell.ring()
+            if not pages.at_end:
+                continue
+            if not after.live and await store.take_over(after) is not None:
+                self._sweeper.ring()
+                return
+            await self._bell.wait()

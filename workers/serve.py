@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
-import sys
-from collections.abc import AsyncIterator
 
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
@@ -22,6 +19,7 @@ from adapters.postgres.as_of import PostgresStates, PostgresStreams
 from adapters.postgres.connect import pool
 from adapters.postgres.health import PostgresHealth
 from adapters.postgres.log import PostgresLog
+from adapters.postgres.tenant_log import TenantLog
 from adapters.postgres.topics import PostgresTopics
 from adapters.postgres.wakeup import Listener
 from adapters.sync.gateway import Gateway
@@ -30,13 +28,14 @@ from domain.limits import SYNC_MESSAGE_BYTES_MAX
 from projections.ports import Serving
 from projections.topics import TOPICS
 from workers import parts
+from workers.building import Building
 from workers.health import Health
 from workers.housekeeping import keep_house
 from workers.keys import vault
 from workers.listener import Server, bind, server
 from workers.observed import ObservedRuntime
 from workers.past import BuiltPast
-from workers.process import LIFELINE, run, run_until
+from workers.process import run, run_until
 from workers.readable import refuse_unreadable
 from workers.scrape import before_each_scrape, render
 from workers.settings import Settings, required
@@ -61,16 +60,16 @@ async def _main(settings: Settings, stop: asyncio.Event) -> None:
         topics = PostgresTopics(reading)
         runtime = ObservedRuntime(log, parts.SystemClock(), parts.TimeOrderedIds(), keys)
         await CommandServer(client, runtime).start()
-        await OpeningServer(client, log, keys).start()
+        tenant_log = TenantLog(reading)
+        await OpeningServer(client, tenant_log, keys).start()
         heads = Heads(topics)
-        gateway = Gateway(log, topics, heads)
+        gateway = Gateway(tenant_log, topics, heads)
         past = BuiltPast(PostgresStates(reading))
-        hub = Hub(
-            runtime, log, keys, topics, past, PostgresStreams(reading), lambda *asked: _moved(heads, *asked), {}, set()
-        )
+        streams = PostgresStreams(reading)
+        hub = Hub(runtime, tenant_log, keys, topics, past, streams, lambda *asked: _moved(heads, *asked), {}, set())
         health = Health(PostgresHealth(reading), client)
         before_each_scrape(health.measure)
-        app = create_app(hub, Operations(health.problems, _build, render, settings.metrics_token))
+        app = create_app(hub, Operations(health.problems, Building().lines, render, settings.metrics_token))
         app.router.routes.append(WebSocketRoute("/v1/sync", gateway.endpoint))
         channels = tuple(f"{_CHANNEL}{topic}" for topic in TOPICS)
         listener = Listener(conninfo, channels, lambda channel: heads.ring(channel.removeprefix(_CHANNEL)))
@@ -130,27 +129,3 @@ async def _moved(heads: Heads, topic: str, served: Serving | None, seconds: floa
     if served is None or known is None or known.generation != served.generation or known.position <= served.position:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(heads.wait(topic), seconds)
-
-
-async def _build(task: str, topic: str) -> AsyncIterator[bytes]:
-    """A rebuild or a verification folds a whole log: it gets a process of its own, and its lines are passed on."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "workers", "build", task, topic),
-        stdout=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != LIFELINE},  # its output's end ends it
-    )
-    if process.stdout is None:
-        raise RuntimeError("the build has no output")
-    try:
-        async for line in process.stdout:
-            yield line
-        if await process.wait() != 0:
-            yield (
-                json.dumps({"topic": topic, "outcome": "failed", "detail": "the hub's log has the details"}).encode()
-                + b"\n"
-            )
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()

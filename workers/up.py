@@ -17,6 +17,7 @@ import structlog
 
 from adapters.embedded.nats import EmbeddedNats
 from adapters.embedded.postgres import EmbeddedPostgres
+from domain.faults import Fault
 from workers import exposition
 from workers.bootstrap import bootstrap, write_private
 from workers.executor import load_tools

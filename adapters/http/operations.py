@@ -1,9 +1,11 @@
 """The routes for whoever runs the hub: health, and the state of the projections."""
 
+import contextlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Annotated, cast
 
+import msgspec
 from fastapi import APIRouter, Header, Query
 from msgspec import Struct
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -16,8 +18,15 @@ from domain.refusals import Refusal
 from projections.ports import Listed
 from projections.topics import TOPICS
 
-Build = Callable[[str, str], AsyncIterator[bytes]]
-"""(task `rebuild` or `verify`, topic) -> JSON lines of progress; the last one is the outcome."""
+Build = Callable[[str, str, int | None], AsyncIterator[bytes]]
+"""(task `rebuild` or `verify`, topic, events a second at most) -> JSON lines of progress; the last one is the outcome.
+A first one with `refused`, a problem's code, is the only one.
+"""
+Throttle = Annotated[
+    int | None, Query(ge=1, le=10**9, description="Fold no more events a second than so many [default: any number]")
+]
+_BUSY_SECONDS = 10.0
+"""When to ask again, where as much is being built as may be."""
 
 
 class Operations(Struct):
@@ -52,16 +61,16 @@ def routes(operations: Operations) -> APIRouter:
         return wire.ProjectionsOut(head=head, epoch=serving.epoch if serving else "", projections=listed)
 
     @router.get("/v1/projections/{topic}/verification")
-    async def verify(caller: Caller, topic: str) -> Response:
+    async def verify(caller: Caller, topic: str, max_events_per_second: Throttle = None) -> Response:
         """Fold the log aside and compare: JSON lines of progress, then the outcome."""
-        return _stream(operations, caller, "verify", topic)
+        return await _stream(operations, caller, "verify", topic, max_events_per_second)
 
     @router.put("/v1/projections/{topic}/rebuild")
-    async def rebuild(caller: Caller, topic: str) -> Response:
+    async def rebuild(caller: Caller, topic: str, max_events_per_second: Throttle = None) -> Response:
         """Fold the log anew beside the live entries and let the result take over: JSON lines of progress, then the
-        outcome. Doing it twice changes nothing more.
+        outcome. Doing it twice changes nothing more, and one that was broken off is gone on with.
         """
-        return _stream(operations, caller, "rebuild", topic)
+        return await _stream(operations, caller, "rebuild", topic, max_events_per_second)
 
     return router
 
@@ -93,11 +102,31 @@ def _add_health(router: APIRouter, operations: Operations) -> None:
         return Response(body, media_type=media_type)
 
 
-def _stream(operations: Operations, caller: Principal, task: str, topic: str) -> Response:
+async def _stream(operations: Operations, caller: Principal, task: str, topic: str, rate: int | None) -> Response:
+    """Once it has begun; before, whatever keeps it from beginning is a problem."""
     _operator(caller)
     if topic not in TOPICS:
         raise ProblemError("topic_not_found", f"no topic {topic!r}; there are {', '.join(TOPICS)}")
-    return StreamingResponse(operations.build(task, topic), media_type="application/x-ndjson")
+    lines = operations.build(task, topic, rate)
+    first = await anext(lines, b"{}")
+    begun = msgspec.json.decode(first, type=_First)
+    if begun.refused == "overloaded":
+        raise Refusal(begun.refused, begun.detail, retry_after_seconds=_BUSY_SECONDS)
+    if begun.refused is not None:
+        raise ProblemError(begun.refused, begun.detail)
+    return StreamingResponse(_after(first, lines), media_type="application/x-ndjson")
+
+
+class _First(Struct):
+    refused: str | None = None
+    detail: str = ""
+
+
+async def _after(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], lines)):
+        yield first
+        async for line in lines:
+            yield line
 
 
 def _is_metrics_token(token: str | None, authorization: str) -> bool:
@@ -116,6 +145,7 @@ async def _projection(hub: Hub, one: Listed, head: int, digest: bool) -> wire.Pr
     return wire.ProjectionOut(
         topic=one.topic,
         version=one.version,
+        revision=one.revision,
         state=state,
         position=one.position,
         lag=max(0, head - one.position),

@@ -166,6 +166,8 @@ class StreamOut(BaseModel):
 class ProjectionOut(BaseModel):
     topic: str
     version: int
+    revision: int
+    """Rebuilds of this version that corrected something."""
     state: str
     """`live`, `building` (it will take over) or `aside`."""
     position: int

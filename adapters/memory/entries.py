@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Collection, Sequence
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer
+from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer, WhatIsLeft
 from projections.projection import Entry
 
 
@@ -72,6 +73,17 @@ class MemoryEntryStore:
             return _begun(max(mine, key=lambda build: build.live))
         return self._shelf.add(topic, version, live=live is None, aside=False).seen()
 
+    async def erase(
+        self, generation: Generation, agent_id: UUID, person_id: UUID, position: int, what_is_left: WhatIsLeft
+    ) -> Generation:
+        build = self._shelf.builds.get(generation.id)
+        entries = list(build.entries.values()) if build is not None else []
+        mine = [
+            entry for entry in entries if entry.agent_id == agent_id and str(person_id).encode() in (entry.value or b"")
+        ]
+        left = [entry for one in mine if (entry := what_is_left(one)) is not None]
+        return await self.save(generation, left, position)
+
     async def live(self, topic: str) -> Generation | None:
         live = self._shelf.live(topic)
         return live.seen() if live is not None and not live.lost else None
@@ -117,7 +129,9 @@ class MemoryEntryStore:
         build = self._shelf.builds.get(generation)
         return [build.entries[key] for key in keys if key in build.entries] if build is not None else []
 
-    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
+    async def save(
+        self, generation: Generation, changed: Sequence[Entry], position: int, *, new: bool = False
+    ) -> Generation:
         build = self._still(generation)
         build.entries |= {(entry.agent_id, entry.key): entry for entry in changed}
         build.position, build.error, build.error_position = position, None, None
@@ -160,7 +174,7 @@ class MemoryEntryStore:
         if live is not None and live.version == build.version:
             build.revision = live.revision + (live.id not in (built.id, same_as))
         others = [b for b in self._shelf.builds.values() if b.topic == built.topic and b.id != built.id]
-        replaced = [b for b in others if b.live or (not b.aside and b.version < built.version)]
+        replaced = [b for b in others if b.live or (not b.aside and b.version <= built.version)]
         for old in replaced:
             old.live, old.aside = False, True
         build.live, build.aside, build.resumable = True, False, False

@@ -6,19 +6,18 @@ from uuid import UUID
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
+from adapters.postgres.connect import Pool
 from adapters.postgres.statements import load
 from projections.ports import EntryPage, Generation, GenerationGone, Read
 
 _SQL = load("as_of")
-_Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 class PostgresStates:
     """Finds and reads states of the past."""
 
-    def __init__(self, pool: _Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def find(self, topic: str, version: int, position: int) -> int | None:
@@ -38,8 +37,7 @@ class PostgresStates:
             "after": after,
             "limit": limit,
         }
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            rows = await (await cursor.execute(_SQL["page"], arguments)).fetchall()
+        rows = await self._pool.tenants.fetch(agent_id, _SQL["page"], arguments)
         if not rows:
             raise GenerationGone(f"generation {generation}")
         entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
@@ -49,18 +47,16 @@ class PostgresStates:
 class PostgresStreams:
     """Implements projections.past.Streams."""
 
-    def __init__(self, pool: _Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool) -> None:
+        self._tenants = pool.tenants
 
     async def version(self, agent_id: UUID, stream_id: UUID, position: int) -> int:
-        async with self._pool.connection() as connection:
-            row = await (await connection.execute(_SQL["stream_version"], [agent_id, stream_id, position])).fetchone()
-        return int(row[0]) if row is not None else 0
+        rows = await self._tenants.fetch(agent_id, _SQL["stream_version"], [agent_id, stream_id, position])
+        return int(rows[0][0]) if rows else 0
 
     async def positions(self, agent_id: UUID, stream_id: UUID, after: int, limit: int, position: int) -> Sequence[int]:
         arguments = [agent_id, stream_id, after, after + limit, position]
-        async with self._pool.connection() as connection:
-            return [int(row[0]) for row in await (await connection.execute(_SQL["stream_page"], arguments)).fetchall()]
+        return [int(row[0]) for row in await self._tenants.fetch(agent_id, _SQL["stream_page"], arguments)]
 
 
 class Kept(Struct, frozen=True):

@@ -50,15 +50,15 @@ def take(queue: deque[Waiting]) -> list[Waiting]:
         if waiting.verdict.cancelled():
             continue
         transaction = waiting.transaction
-        writes = {event.stream_id for event in transaction.events}
-        reads = {expectation.stream_id for expectation in transaction.expectations}
-        clash = not written.isdisjoint(writes) or not written.isdisjoint(reads) or not read.isdisjoint(writes)
+        writes = [event.stream_id for event in transaction.events]
+        reads = [expectation.stream_id for expectation in transaction.expectations]
+        clash = not (written.isdisjoint(reads) and written.isdisjoint(writes) and read.isdisjoint(writes))
         if transaction.key is not None:
             key = (transaction.agent_id, transaction.key)
             clash = clash or key in keys
             keys.add(key)
-        written |= writes
-        read |= reads
+        written.update(writes)
+        read.update(reads)
         if clash:
             deferred.append(waiting)
         else:
@@ -123,6 +123,10 @@ def _expected(n: int, transaction: Transaction) -> list[tuple[int, UUID, int]]:
         begun = {}
         for event in transaction.events:
             begun.setdefault(event.stream_id, event.version)
+    if len(begun) == len(transaction.expectations) == 1 and not transaction.expectations[0].version:
+        only = transaction.expectations[0]
+        if begun.get(only.stream_id) == 1:
+            return []
     rows = [(n, x.stream_id, x.version) for x in transaction.expectations if begun.get(x.stream_id) != 1 or x.version]
     named = {x.stream_id for x in transaction.expectations}
     rows += [(n, stream, version - 1) for stream, version in begun.items() if version > 1 and stream not in named]

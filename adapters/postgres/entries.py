@@ -3,21 +3,23 @@
 import contextlib
 from collections.abc import Collection, Sequence
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 from psycopg.errors import UndefinedTable, UniqueViolation
 
 from adapters.postgres import arrays
+from adapters.postgres.copying import COLUMNS, rows
 from adapters.postgres.statements import load
-from domain.limits import BUILDS_MAX, PROJECTION_ERROR_CHARS_MAX, REVISION_MAX
-from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer
+from domain.limits import BUILDS_MAX, ERASE_PAGE_ENTRIES_MAX, PROJECTION_ERROR_CHARS_MAX, REVISION_MAX
+from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer, WhatIsLeft
 from projections.projection import Entry
 
 _SQL = load("entries")
 
 
 class PostgresEntryStore:
-    """Implements projections.ports.EntryStore and Builds on one connection. Its calls may be made at once; they queue."""
+    """Implements projections.ports.EntryStore and Builds on one connection."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
@@ -44,7 +46,26 @@ class PostgresEntryStore:
             await cursor.execute(_SQL["load"], [agents, names, generation], prepare=True)
             return [Entry(*row) for row in await cursor.fetchall()]
 
-    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
+    async def save(
+        self, generation: Generation, changed: Sequence[Entry], position: int, *, new: bool = False
+    ) -> Generation:
+        later = Generation(generation.id, generation.topic, generation.version, position, generation.live)
+        if not (new and changed):
+            await self._save(generation, changed, position)
+            return later
+        table = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+            sql.Identifier("stele", f"entries_{generation.id}"), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+        )
+        with contextlib.suppress(UndefinedTable, UniqueViolation):  # it was dropped, or they are not new after all
+            async with self._connection.transaction(), self._connection.cursor() as cursor:
+                await self._save(generation, (), position)
+                async with cursor.copy(table) as copy:
+                    await copy.write(rows(generation.id, changed))
+            return later
+        await self._save(generation, changed, position)
+        return later
+
+    async def _save(self, generation: Generation, changed: Sequence[Entry], position: int) -> None:
         arguments = {
             "generation": generation.id,
             "live": generation.live,
@@ -59,7 +80,24 @@ class PostgresEntryStore:
         moved = await (await self._connection.execute(_SQL["save"], arguments, prepare=True)).fetchone()
         if moved != (1,):
             raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
-        return Generation(generation.id, generation.topic, generation.version, position, generation.live)
+
+    async def erase(
+        self, generation: Generation, agent_id: UUID, person_id: UUID, position: int, what_is_left: WhatIsLeft
+    ) -> Generation:
+        later = Generation(generation.id, generation.topic, generation.version, position, generation.live)
+        key, named = "", str(person_id).encode()
+        async with self._connection.transaction(), self._connection.cursor(binary=True) as cursor:
+            await self._save(generation, (), position)
+            await cursor.execute("SET LOCAL statement_timeout = 0")  # no index finds them; it looks at every value
+            while True:
+                await cursor.execute(_SQL["naming"], [generation.id, agent_id, key, named, ERASE_PAGE_ENTRIES_MAX])
+                found = [Entry(*row) for row in await cursor.fetchall()]
+                left = [entry for one in found if (entry := what_is_left(one)) is not None]
+                if left:
+                    await self._save(later, left, position)
+                if len(found) < ERASE_PAGE_ENTRIES_MAX:
+                    return later
+                key = found[-1].key
 
     async def still(self, generation: Generation) -> None:
         row = await (await self._connection.execute(_SQL["still"], [generation.id])).fetchone()
@@ -75,6 +113,14 @@ class PostgresEntryStore:
     async def live(self, topic: str) -> Generation | None:
         row = await (await self._connection.execute(_SQL["live"], [topic])).fetchone()
         return Generation(*row) if row is not None else None
+
+    async def hold_live(self, topic: str) -> Generation | None:
+        """The live generation, which stays as it is until the end of the transaction that is open."""
+        held = await (await self._connection.execute(_SQL["hold_live"], [topic])).fetchone()
+        live = await self.live(topic)
+        if held is None and live is not None:  # it was replaced while we waited for the lock
+            return await self.hold_live(topic)
+        return live
 
     async def create_aside(self, topic: str, version: int) -> Generation:
         await self.sweep()
@@ -115,7 +161,11 @@ class PostgresEntryStore:
         return Difference(*row) if row is not None else None
 
     async def take_over(self, built: Generation, *, same_as: int | None = None) -> tuple[int, ...] | None:
+        with contextlib.suppress(UndefinedTable):  # statistics, before readers come
+            table = sql.Identifier("stele", f"entries_{built.id}")
+            await self._connection.execute(sql.SQL("ANALYZE {}").format(table))
         async with self._connection.transaction():
+            await self._connection.execute(_SQL["durable"])
             locked = await (await self._connection.execute(_SQL["lock"], [built.topic])).fetchall()
             if await self._hold(built.id) != built.position:
                 raise CheckpointMoved(f"generation {built.id} of {built.topic} is not at {built.position} any more")

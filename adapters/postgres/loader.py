@@ -84,13 +84,13 @@ async def _fetch(connection: AsyncConnection[Any], taken: list[_Waiting]) -> Non
         rows = await cursor.fetchall()
     answers: list[list[Snapshot | Recorded]] = [[] for _ in taken]
     for n, *row in rows:
-        answers[whose[n - 1]] += _items(row)
+        answers[whose[n - 1]] += items(row)
     for waiting, answer in zip(taken, answers, strict=True):
         if not waiting.answer.done():
             waiting.answer.set_result(answer)
 
 
-def _items(row: list[Any]) -> list[Snapshot | Recorded]:
+def items(row: list[Any]) -> list[Snapshot | Recorded]:
     """A snapshot where the row begins with one, and an event where it has one."""
     version, position, event_id, correlation_id, fold, state = row[:_SNAPSHOT_COLUMNS]
     event = row[_SNAPSHOT_COLUMNS:]

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from adapters.postgres.appender import Appender
+from adapters.postgres.connect import Pool
 from adapters.postgres.loader import Loader
 from adapters.postgres.rows import event_row
 from adapters.postgres.statements import load
@@ -23,13 +24,15 @@ _log = structlog.get_logger()
 
 
 class PostgresLog:
-    """Implements domain.ports.Log. Reads go through the pool, appends through the appender.
+    """Implements domain.ports.Log. Reads go through the pool, those of one tenant through its readers, appends through
+    the appender.
 
     Without an appender the log is read-only, as for a projector.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], appender: Appender | None = None) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, appender: Appender | None = None) -> None:
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = pool
+        self._tenants = pool.tenants
         self._appender = appender
         self._loader = Loader(pool)
 
@@ -51,12 +54,12 @@ class PostgresLog:
             _log.warning("snapshot_not_kept", stream=str(snapshot.stream_id), error=type(error).__name__)
 
     async def read_streams(self, agent_id: UUID, stream_ids: Sequence[UUID]) -> list[Recorded]:
-        return await self._fetch("read_streams", [agent_id, list(stream_ids)]) if stream_ids else []
+        return await self._of(agent_id, "read_streams", [agent_id, list(stream_ids)]) if stream_ids else []
 
     async def read(self, after: int, limit: int, agent_id: UUID | None = None) -> list[Recorded]:
         if agent_id is None:
             return await self._fetch("read", [after, limit])
-        return await self._fetch("read_agent", [after, agent_id, limit])
+        return await self._of(agent_id, "read_agent", [after, agent_id, limit])
 
     async def read_but(self, types: Collection[str], after: int, limit: int) -> Scanned:
         """Implements projections.ports.EventSource."""
@@ -70,7 +73,7 @@ class PostgresLog:
                 return Scanned(await cursor.fetchall(), position, count)
 
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
-        return await self._fetch("read_positions", [list(positions), agent_id]) if positions else []
+        return await self._of(agent_id, "read_positions", [list(positions), agent_id]) if positions else []
 
     async def previous(self, agent_id: UUID, position: int) -> int:
         return await self._number("previous", [agent_id, position])
@@ -99,3 +102,6 @@ class PostgresLog:
         ):
             await cursor.execute(_SQL[statement], arguments)
             return await cursor.fetchall()
+
+    async def _of(self, agent_id: UUID, statement: str, arguments: list[object]) -> list[Recorded]:
+        return await self._tenants.fetch(agent_id, _SQL[statement], arguments, event_row)

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
+from adapters.postgres.connect import Pool
 from adapters.postgres.statements import load
 from projections.cursor import served_version
 from projections.ports import EntryPage, GenerationGone, Listed, Read, Serving
@@ -19,7 +19,7 @@ _DIGEST_ENTRIES = 5_000
 class PostgresTopics:
     """Implements projections.ports.Topics."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def serving(self, topic: str) -> Serving | None:
@@ -40,17 +40,15 @@ class PostgresTopics:
             "after": after,
             "limit": limit,
         }
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            rows = await (await cursor.execute(_SQL["page"], arguments)).fetchall()
+        rows = await self._pool.tenants.fetch(agent_id, _SQL["page"], arguments)
         if not rows:
             raise GenerationGone(f"generation {generation}")
         entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
         return EntryPage(entries, rows[0][0], len(entries) >= limit)
 
     async def one(self, generation: int, agent_id: UUID, key: str) -> Read | None:
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            row = await (await cursor.execute(_SQL["one"], [generation, agent_id, key])).fetchone()
-        return Read(*row) if row else None
+        rows = await self._pool.tenants.fetch(agent_id, _SQL["one"], [generation, agent_id, key, key])
+        return Read(*rows[0]) if rows else None
 
     async def list(self) -> list[Listed]:
         async with self._pool.connection() as connection:
@@ -68,7 +66,7 @@ async def digest(connection: AsyncConnection[Any], generation: int) -> str:
     hasher = hashlib.sha256()
     async with connection.transaction(), connection.cursor(f"scan_{generation}", binary=True) as cursor:
         cursor.itersize = _DIGEST_ENTRIES
-        await cursor.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SET LOCAL statement_timeout = 0")
         await cursor.execute(_SQL["scan"], [generation])
         async for agent_id, key, position, value_sha256 in cursor:
             name = key.encode()

@@ -90,6 +90,7 @@ def generate() -> str:
 
 def create_file(path: Path) -> None:
     """A file with a new key, readable by its owner alone; one that exists stays as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

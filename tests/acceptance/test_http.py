@@ -242,7 +242,7 @@ def test_the_openapi_document_names_every_route_and_each_wants_a_token(hub: Runn
     named = {(method, path) for path, methods in document["paths"].items() for method in methods}
     routes = [route for router in (commands.router, queries.router, aggregates.router) for route in router.routes]
     there = {(m.lower(), r.path) for r in routes if isinstance(r, APIRoute) for m in r.methods or ()}
-    operations = {("get", "/livez"), ("get", "/readyz"), ("get", "/v1/projections")}
+    operations = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics"), ("get", "/v1/projections")}
     operations |= {("get", "/v1/projections/{topic}/verification"), ("put", "/v1/projections/{topic}/rebuild")}
     assert named == there | operations
     with client(hub, "") as nobody:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -145,6 +146,22 @@ def test_metrics_are_for_who_has_a_token_for_them(watched: RunningHub, caller: h
     assert caller.get("/metrics").headers["content-type"].startswith("text/plain"), "an operator may read them"
     for url in watched.ready["metrics"].values():
         assert httpx.get(url.replace("/metrics", "/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "setting", ["STELE_METRICS_LISTEN=9464", "STELE_METRICS_LISTEN=127.0.0.1:65536", "STELE_METRICS_TOKEN=short"]
+)
+def test_a_setting_that_is_none_is_told_by_its_name(tmp_path: Path, setting: str) -> None:
+    name, _, value = setting.partition("=")
+    refused = RunningHub(tmp_path / "never", **{name: value}).stele("up", "--port", "0", expect=2)
+    assert refused.stderr.startswith(f"stele: {name}: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_address_for_metrics_that_is_taken_is_told(watched: RunningHub, tmp_path: Path) -> None:
+    taken = urlsplit(watched.ready["metrics"]["relay"]).netloc
+    refused = RunningHub(tmp_path / "never", STELE_METRICS_LISTEN=taken).stele("up", "--port", "0", expect=2)
+    assert refused.stderr.startswith(f"stele: STELE_METRICS_LISTEN: cannot listen on {taken}: ")
 
 
 def _documented() -> dict[tuple[str, str], set[str]]:

@@ -1,25 +1,30 @@
 """`python -m tests.bench`: how fast this is, against baselines measured in the same run."""
 
+import asyncio
+import signal
 import sys
-import tempfile
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from adapters.embedded.postgres import EmbeddedPostgres
-from tests.bench.machine import describe
-from tests.bench.report import Outcome, Run, as_json, markdown, table
+from tests.bench.machine import describe, load
+from tests.bench.report import Outcome, Outcomes, Places, as_json, table
 from tests.bench.row import Bench, Row
 from tests.bench.rows import ROWS
-from tests.bench.scale import FULL, QUICK, USUAL, Scale
+from tests.bench.scale import QUICK, USUAL, Scale
+from tests.bench.server import NoRoom, postgres
+from workers.memory import settle
 
-_PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+_PLACES = Places.under(Path(__file__).parents[2])
+_STOPPED = 130
+_COLUMNS = 160
+"""Of tables that are not shown on a terminal."""
 _errors = Console(stderr=True)
 
 
@@ -28,47 +33,85 @@ def main(
         list[str] | None, typer.Option(metavar="ROW", help=f"One of: {', '.join(ROWS)}. Repeatable.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds in all: does every row run?")] = False,
-    full: Annotated[bool, typer.Option("--full", help="A log of a million events, longer samples.")] = False,
+    repeats: Annotated[int | None, typer.Option(min=1, help=f"Samples of each case [default: {USUAL.repeats}]")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output instead of tables.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Write the page from what was measured before.")] = False,
 ) -> None:
-    """Measure. A whole run that is not quick writes docs/benchmarks.md."""
+    """Measure, and write docs/benchmarks.md, row by row; a quick run writes nothing."""
     if unknown := set(only or ()) - ROWS.keys():
         raise typer.BadParameter(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    scale = QUICK if quick else FULL if full else USUAL
+    if page:
+        _PLACES.write(ROWS.values())
+        return
+    scale = QUICK if quick else USUAL
+    scale = scale if repeats is None else msgspec.structs.replace(scale, repeats=repeats)
     rows = [row for name, row in ROWS.items() if not only or name in only]
-    with tempfile.TemporaryDirectory(prefix="stele-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # Postgres does not run as root; the embedded one needs to get in
-        server = EmbeddedPostgres(Path(folder) / "pg")
-        try:
-            run = uvloop.run(_measure(server.start(), scale, rows))
-        finally:
-            server.stop()
+    try:
+        with postgres(scale.disk_bytes) as server:
+            outcomes = uvloop.run(_measure(server, scale, rows))
+    except asyncio.CancelledError:
+        _errors.print("stopped")
+        sys.exit(_STOPPED)
+    except NoRoom as error:
+        _errors.print(str(error), highlight=False)
+        sys.exit(2)
     if json:
-        sys.stdout.buffer.write(as_json(run) + b"\n")
+        sys.stdout.buffer.write(as_json(outcomes) + b"\n")
     else:
-        for outcome in run.outcomes:
-            Console().print(table(outcome))
-    if not quick and not only:
-        _PAGE.write_text(markdown(run))
-        _errors.print(f"wrote {_PAGE.relative_to(Path.cwd()) if _PAGE.is_relative_to(Path.cwd()) else _PAGE}")
+        console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
+        for row in rows:
+            console.print(table(row, outcomes[row.name].lines))
 
 
-async def _measure(server: str, scale: Scale, rows: list[Row]) -> Run:
-    machine, outcomes = describe(server), []
+async def _measure(server: str, scale: Scale, rows: list[Row]) -> Outcomes:
+    _end_on_signals()
+    settle()
+    machine, before, outcomes = describe(server), load(), Outcomes()
+    command = " ".join(["python -m tests.bench", *sys.argv[1:]])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as progress:
-        task = progress.add_task("", total=len(rows))
+        telling = _Telling(progress, progress.add_task("", total=len(rows)))
+        bench = Bench(server, scale, telling.say)
         for row in rows:
-            bench = Bench(server, scale, partial(_say, progress, task, row.name))
-            outcomes.append(Outcome(row, await row.run(bench)))
-            progress.advance(task)
-    command = "python -m tests.bench" + (f" --{scale.name}" if scale is not USUAL else "")
-    return Run(command, scale.name, scale.repeats, datetime.now(UTC).date(), machine, outcomes)
+            telling.row = row.name
+            today = datetime.now(UTC).date()
+            outcome = Outcome(today, command, scale.repeats, before, machine, await row.run(bench))
+            outcomes[row.name] = outcome
+            if scale.name == USUAL.name:
+                _PLACES.keep({row.name: outcome}, ROWS.values())
+            progress.advance(telling.task)
+    return outcomes
 
 
-def _say(progress: Progress, task: TaskID, row: str, what: str) -> None:
-    progress.update(task, description=f"{row}: {what}")
+class _Telling:
+    """Says what is going on: in a bar on a terminal, elsewhere a line for every row."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self.task, self._row = progress, task, ""
+
+    @property
+    def row(self) -> str:
+        return self._row
+
+    @row.setter
+    def row(self, name: str) -> None:
+        self._row = name
+        if not _errors.is_terminal:
+            _errors.print(f"{datetime.now(UTC):%H:%M:%S} {name}", highlight=False)
+
+    def say(self, what: str) -> None:
+        self._progress.update(self.task, description=f"{self._row}: {what}")
+
+
+def _end_on_signals() -> None:
+    """Cancel, so that everything that was started is ended; a terminal that is closed counts as well."""
+    task = asyncio.current_task()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app(prog_name="python -m tests.bench")

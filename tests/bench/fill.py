@@ -1,118 +1,139 @@
-"""Fills the log by COPY with events that a seed decides: for measuring reads and rebuilds, not writes."""
+"""Logs of any size, whose events a seed decides: for measuring on them, not for measuring how they are written."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
-
-from psycopg import AsyncConnection
 
 from domain.actions import ActionApproved, ActionProposed, ActionStarted, ActionSucceeded
 from domain.canonical import encode, sha256_hex
 from domain.events import Event
 from domain.transcripts import TranscriptChunkRecorded
-from tests.bench.notes import SPEAKER, TEXT, NoteTaken
+from tests.bench.notes import SEED, SPEAKER, TEXT, NoteTaken
 from tests.bench.ours import AGENT, SPACE
 
-SEED = 20_261_121
-_ROWS_PER_WRITE = 2_000
-_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 _WORDS = (  # noqa: SIM905  a sentence reads better than a list
     "the remote control has a wooden case and a single button for the volume because people lose the others and "
     "then nobody finds the manual either so we said on friday that marketing writes one page and sends it around"
 ).split()
+_TEXTS = 1_000
 _OPEN_ACTIONS = 200
+_STREAMS_AT_ONCE = 5
+EVENTS_A_STREAM = 2
+"""Of the notes in a mixed log."""
+_PLACEHOLDER = UUID(int=0)
 
-Placed = tuple[UUID, int, Event]
-"""stream_id, version, event"""
+
+class Placed(NamedTuple):
+    """An event and its place in its stream."""
+
+    stream: bytes
+    """The 16 bytes of its UUID."""
+    version: int
+    kind: type[Event]
+    data: bytes
 
 
 class Ids:
-    """UUIDv7s (RFC 9562) whose random bits come from the seed."""
+    """UUIDv7s (RFC 9562), as bytes, whose random bits come from the seed. Ten million of them have to be cheap."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._milliseconds = int(_BEGAN.timestamp() * 1_000)
+    def __init__(self, seed: int) -> None:
+        self._bits = random.Random(seed).getrandbits
+        self._milliseconds = int(BEGAN.timestamp() * 1_000)
 
-    def new(self) -> UUID:
+    def new(self) -> bytes:
         self._milliseconds += 1
-        bits = self._rng.getrandbits(74)
-        return UUID(int=self._milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1)
+        bits = self._bits(74)
+        fixed = self._milliseconds << 80 | 0x7 << 76 | 0b10 << 62
+        return (fixed | bits >> 62 << 64 | bits & (1 << 62) - 1).to_bytes(16, "big")
+
+    def uuid(self) -> UUID:
+        return UUID(bytes=self.new())
+
+
+class _Template:
+    """An event's bytes, made again and again with another id in them."""
+
+    def __init__(self, event: Event) -> None:
+        self._before, self._after = encode(event).split(str(_PLACEHOLDER).encode())
+        self._kind = type(event)
+
+    def placed(self, stream: bytes, version: int) -> Placed:
+        digits = stream.hex()
+        text = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return Placed(stream, version, self._kind, self._before + text.encode() + self._after)
+
+
+_NOTE = _Template(NoteTaken(_PLACEHOLDER, SPACE, SPEAKER, TEXT))
 
 
 def notes(streams: int, each: int) -> tuple[list[UUID], Iterator[Placed]]:
     """The streams of the bench's own aggregate, and `each` events for every one of them."""
-    ids = Ids(random.Random(SEED))
+    ids = Ids(SEED)
     names = [ids.new() for _ in range(streams)]
-    return names, (
-        (stream, version, NoteTaken(stream, SPACE, SPEAKER, TEXT)) for version in range(1, each + 1) for stream in names
-    )
+    events = (_NOTE.placed(name, version) for version in range(1, each + 1) for name in names)
+    return [UUID(bytes=name) for name in names], events
+
+
+def _chunks(rng: random.Random, ids: Ids) -> list[_Template]:
+    people = [(ids.uuid(), f"Speaker {n}") for n in range(6)]
+    chunks = []
+    for _ in range(_TEXTS):
+        person, label = rng.choice(people)
+        text = " ".join(rng.choices(_WORDS, k=rng.randint(4, 40)))
+        chunks.append(_Template(TranscriptChunkRecorded(_PLACEHOLDER, SPACE, person, label, text)))
+    return chunks
 
 
 def transcripts(count: int) -> Iterator[Placed]:
     """A long talk: every chunk is a stream of its own, as in real life."""
-    rng = random.Random(SEED)
-    ids = Ids(rng)
-    people = [(ids.new(), f"Speaker {n}") for n in range(6)]
+    rng, ids = random.Random(SEED), Ids(SEED)
+    chunks = _chunks(rng, ids)
     for _ in range(count):
-        chunk, (person, label) = ids.new(), rng.choice(people)
-        text = " ".join(rng.choices(_WORDS, k=rng.randint(4, 40)))
-        yield chunk, 1, TranscriptChunkRecorded(chunk, SPACE, person, label, text)
+        yield rng.choice(chunks).placed(ids.new(), 1)
+
+
+def mixed(count: int) -> Iterator[Placed]:
+    """Chunks, each a stream and an entry of its own, and as many notes, in streams of `EVENTS_A_STREAM`, in turn."""
+    rng, ids = random.Random(SEED), Ids(SEED)
+    chunks = _chunks(rng, ids)
+    left = count
+    while left > 0:
+        names = [ids.new() for _ in range(_STREAMS_AT_ONCE)]
+        for version in range(1, EVENTS_A_STREAM + 1):
+            for name in names:
+                yield _NOTE.placed(name, version)
+                left -= 1
+                if left > 0:
+                    yield rng.choice(chunks).placed(ids.new(), 1)
+                    left -= 1
+                if left == 0:
+                    return
 
 
 def actions(count: int) -> Iterator[Placed]:
     """Actions from proposal to outcome, many of them under way at once, so that most events change an entry."""
-    rng = random.Random(SEED)
-    ids = Ids(rng)
-    under_way: list[Iterator[Placed]] = []
+    rng, ids = random.Random(SEED), Ids(SEED)
+    under_way: list[list[Placed]] = [_action(ids) for _ in range(_OPEN_ACTIONS)]
     for _ in range(count):
-        if len(under_way) < _OPEN_ACTIONS:
-            under_way.append(_action(ids.new(), ids))
-        index = rng.randrange(len(under_way))
-        yield next(under_way[index])
-        if under_way[index].__length_hint__() == 0:  # type: ignore[attr-defined]  # a list's iterator has it
-            under_way[index] = _action(ids.new(), ids)
+        index = rng.randrange(_OPEN_ACTIONS)
+        yield under_way[index].pop()
+        if not under_way[index]:
+            under_way[index] = _action(ids)
 
 
-def _action(action: UUID, ids: Ids) -> Iterator[Placed]:
+def _action(ids: Ids) -> list[Placed]:
+    """What happens to one, the last first."""
+    action, attempt = ids.uuid(), ids.uuid()
     arguments = encode({"text": TEXT})
-    sha256, attempt = sha256_hex(arguments), ids.new()
+    sha256 = sha256_hex(arguments)
     events: list[Event] = [
         ActionProposed(action, SPACE, "note", "Write it down", arguments.decode(), sha256, "asked", (1, 2), (AGENT,)),
-        ActionApproved(action, SPACE, "note", sha256, 1, "person", _BEGAN + timedelta(days=1)),
-        ActionStarted(action, SPACE, attempt, "executor", _BEGAN + timedelta(days=1)),
+        ActionApproved(action, SPACE, "note", sha256, 1, "person", BEGAN + timedelta(days=1)),
+        ActionStarted(action, SPACE, attempt, "executor", BEGAN + timedelta(days=1)),
         ActionSucceeded(action, SPACE, attempt, '{"ok":true}'),
     ]
-    return iter([(action, version, event) for version, event in enumerate(events, start=1)])
-
-
-async def fill(conninfo: str, placed: Iterable[Placed]) -> int:
-    """Append the events in this order and return the head. Nobody else may be writing."""
-    ids = Ids(random.Random(SEED + 1))
-    position = 0
-    async with await AsyncConnection.connect(conninfo) as connection:
-        async with (
-            connection.cursor() as cursor,
-            cursor.copy(
-                "COPY stele.log (position, event_id, agent_id, stream_id, version, type, schema_version, data, occurred_at, recorded_at, actor, causation_id, correlation_id, traceparent) FROM STDIN"
-            ) as copy,
-        ):
-            lines: list[str] = []
-            for position, (stream, version, event) in enumerate(placed, start=1):
-                lines.append(_line(position, ids.new(), stream, version, event))
-                if len(lines) == _ROWS_PER_WRITE:
-                    await copy.write("".join(lines))
-                    lines.clear()
-            await copy.write("".join(lines))
-        await connection.execute("UPDATE stele.head SET position = %s", [position])
-    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        await connection.execute("VACUUM (ANALYZE) stele.log")
-    return position
-
-
-def _line(position: int, event_id: UUID, stream: UUID, version: int, event: Event) -> str:
-    at = _BEGAN + timedelta(seconds=position)
-    return (
-        f"{position}\t{event_id}\t{AGENT}\t{stream}\t{version}\t{event.type}\t{event.schema_version}\t"
-        f"\\\\x{encode(event).hex()}\t{at}\t{at}\tbench\t\\N\t{event_id}\t\\N\n"
-    )
+    placed = [Placed(action.bytes, version, type(event), encode(event)) for version, event in enumerate(events, 1)]
+    return placed[::-1]

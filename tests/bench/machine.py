@@ -27,8 +27,12 @@ def describe(server: str) -> dict[str, str]:
         "Postgres": ", ".join([f"{postgres}, embedded, Unix socket", *(f"{key}={found[key]}" for key in found)]),
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES) + f" (psycopg: {psycopg.pq.__impl__})",
         "peers": f"emmett-postgresql {emmett.version()} on node {_node()}",
-        "load before": "{:.1f} {:.1f} {:.1f} (1, 5, 15 min)".format(*os.getloadavg()),
     }
+
+
+def load() -> str:
+    """What else was going on: the average of the last minute, five and fifteen."""
+    return "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
 
 
 def _processor() -> str:

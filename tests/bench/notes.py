@@ -9,6 +9,8 @@ from domain.runtime import Command, Work, handles
 
 TEXT = ("We said that the first version has the wooden case, and that the cost estimate goes out by Friday. " * 2)[:180]
 SPEAKER = "Speaker 1"
+SEED = 20_261_121
+"""Whatever is drawn by lot is drawn from it."""
 
 
 @event("stele.bench.v1")

@@ -12,7 +12,6 @@ import msgspec
 from domain.limits import PAGE_EVENTS_MAX
 from domain.ports import Log
 from tests.bench.measure import Sample
-from tests.bench.row import Bench
 
 T = TypeVar("T")
 _READY_SECONDS_MAX = 60.0
@@ -22,6 +21,10 @@ _END_SECONDS_MAX = 30.0
 class Writers:
     def __init__(self, processes: list[asyncio.subprocess.Process]) -> None:
         self._processes = processes
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
 
     async def sample(self) -> Sample:
         """Let all of them write at once. The rate is the sum, the latencies are the median process's."""
@@ -38,21 +41,18 @@ class Writers:
 
 @asynccontextmanager
 async def writers(
-    bench: Bench, conninfo: str, processes: int, callers: int, function: str | None = None
+    conninfo: str, processes: int, callers: int, warm_seconds: float, seconds: float, *more: str
 ) -> AsyncIterator[Writers]:
-    """`callers` in all, shared out among the processes."""
-    arguments = [conninfo, str(callers // processes), str(bench.scale.warm_seconds), str(bench.scale.seconds)]
-    running = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.bench.writer", *arguments, *([function] if function else [])),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(processes)
-    ]
+    """`callers` in all, shared out among the processes. `more` is told to each (tests/bench/writer.py)."""
+    arguments = [conninfo, str(callers // processes), str(warm_seconds), str(seconds), *more]
+    running: list[asyncio.subprocess.Process] = []
     try:
+        while len(running) < processes:
+            running.append(await _start(arguments))
         for process in running:
-            await asyncio.wait_for(_pipe(process.stdout).readline(), _READY_SECONDS_MAX)
+            line = await asyncio.wait_for(_pipe(process.stdout).readline(), _READY_SECONDS_MAX)
+            if not line:
+                raise RuntimeError("a writer process ended before it was ready; its error is above")
         yield Writers(running)
     finally:
         for process in running:
@@ -62,6 +62,15 @@ async def writers(
                 await asyncio.wait_for(process.wait(), _END_SECONDS_MAX)
             except TimeoutError:
                 process.kill()
+
+
+async def _start(arguments: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.writer", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the run, which ends them
+    )
 
 
 class Tail:

@@ -1,24 +1,18 @@
 """What every EntryStore promises: entries and their checkpoint move together, and only for who is up to date."""
 
 import asyncio
-from typing import Protocol
 from uuid import UUID
 
 import pytest
 
-from projections.ports import CheckpointMoved, EntryStore, Generation, Listed, Topics
+from projections.ports import Builds, CheckpointMoved, Generation, Listed, LiveIsNewer, Topics
 from projections.projection import Entry
 
 AGENT, OTHER, SPACE = UUID(int=0xA), UUID(int=0xB), UUID(int=0x5)
 
 
-class Store(EntryStore, Protocol):
-    """An EntryStore that can also build a generation beside the live one and let it take over."""
-
-    async def live(self, topic: str) -> Generation | None: ...
-    async def create_aside(self, topic: str, version: int) -> Generation: ...
-    async def drop(self, generation: int) -> None: ...
-    async def take_over(self, built: Generation) -> tuple[int, ...] | None: ...
+Store = Builds
+"""What can also build a generation beside the live one and let it take over."""
 
 
 def entry(
@@ -68,7 +62,7 @@ class EntryStoreContract:
 
     async def test_a_version_older_than_the_live_one_is_not_opened(self, store: Store) -> None:
         live = await store.open("notes", 2)
-        with pytest.raises(ValueError, match="notes is live in version 2; this release has 1"):
+        with pytest.raises(LiveIsNewer, match="notes is live in version 2; this release has 1"):
             await store.open("notes", 1)
         assert await store.open("notes", 2) == live
 
@@ -125,6 +119,37 @@ class EntryStoreContract:
         assert [type(outcome) for outcome in saved if outcome != won] == [CheckpointMoved]
         assert await store.open("notes", 1) == won
         assert [e.position for e in await store.load(won.id, [(AGENT, "k")])] == [won.position]
+
+    async def test_new_entries_are_written_as_others_are(self, store: Store, second: Store) -> None:
+        saved = [entry("a", 1, b'{"text":"\xf0\x9f\x8c\xb7"}'), entry("b", 2, None), entry("ключ", 3, b"", space=None)]
+        saved += [entry("a", 2, b"other", agent=OTHER), entry("c", 3, b"", agent=OTHER, space=AGENT)]
+        generation = await store.save(await store.open("notes", 1), saved, 9, new=True)
+        assert await second.open("notes", 1) == generation
+        loaded = await second.load(generation.id, [(e.agent_id, e.key) for e in saved])
+        assert sorted(loaded, key=lambda e: (e.position, e.agent_id)) == sorted(
+            saved, key=lambda e: (e.position, e.agent_id)
+        )
+
+    async def test_entries_that_are_not_new_after_all_are_replaced(self, store: Store) -> None:
+        generation = await store.save(await store.open("notes", 1), [entry("k", 1, b"1")], 1)
+        generation = await store.save(generation, [entry("j", 2), entry("k", 2, b"2")], 2, new=True)
+        assert await store.load(generation.id, [(AGENT, "k")]) == [entry("k", 2, b"2")]
+        assert await store.open("notes", 1) == generation
+
+    async def test_I4_who_is_behind_saves_nothing_new_either(self, store: Store, second: Store) -> None:
+        stale = await second.open("notes", 1)
+        current = await store.save(await store.open("notes", 1), [entry("k", 1, b"1")], 1)
+        with pytest.raises(CheckpointMoved):
+            await second.save(stale, [entry("l", 2)], 2, new=True)
+        assert await store.load(current.id, [(AGENT, "l")]) == []
+
+    async def test_who_asks_learns_that_the_checkpoint_has_moved(self, store: Store, second: Store) -> None:
+        before = await store.open("notes", 1)
+        await store.still(before)
+        after = await second.save(before, [], 1)
+        with pytest.raises(CheckpointMoved):
+            await store.still(before)
+        await store.still(after)
 
     # --- stop -----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from projections.ports import CheckpointMoved, Generation, Topics
+from projections.ports import CheckpointMoved, Generation, LiveIsNewer, Topics
 from tests.conformance.entries import AGENT, Store, entry, listed
 
 Kill = Callable[[], Awaitable[None]]
@@ -86,6 +86,18 @@ class BuildingContract:
         assert replaced is not None
         assert set(replaced) == {one.id, two.id}
 
+    async def test_taking_over_replaces_what_a_projector_builds_of_the_same_version(self, store: Store) -> None:
+        one, two = await store.open("notes", 1), await store.open("notes", 2)
+        built = await store.create_aside("notes", 2)
+        assert set(await store.take_over(built) or ()) == {one.id, two.id}
+        assert (await store.open("notes", 2)).id == built.id
+
+    async def test_an_older_version_does_not_take_over_from_a_newer_one(self, store: Store) -> None:
+        live = await store.open("notes", 2)
+        with pytest.raises(LiveIsNewer):
+            await store.take_over(await _at(store, await store.create_aside("notes", 1), 5))
+        assert await store.live("notes") == live
+
     async def test_taking_over_leaves_newer_versions_being_built(self, store: Store) -> None:
         one, two, three = [await store.open("notes", version) for version in (1, 2, 3)]
         assert await store.take_over(two) == (one.id,)
@@ -120,6 +132,20 @@ class BuildingContract:
         new = await store.create_aside("tasks", 1)
         assert await listed(topics, left) is None
         assert await listed(topics, new) is not None
+
+    async def test_a_sweep_drops_what_nobody_wants_any_more_and_nothing_else(
+        self, store: Store, second: Store, topics: Topics, kill_second: Kill
+    ) -> None:
+        live, building = await store.open("notes", 1), await store.open("notes", 2)
+        mine = await store.create_aside("tasks", 1)
+        left = await second.create_aside("notes", 1)
+        assert await store.sweep() == []
+        await kill_second()
+        assert await store.sweep() == [left.id]
+        assert {one.generation for one in await topics.list()} == {live.id, building.id, mine.id}
+        replaced = await store.take_over(building)
+        assert replaced == (live.id,)
+        assert await store.sweep() == [live.id]
 
     async def test_what_a_living_builder_has_is_left_alone(self, store: Store, second: Store, topics: Topics) -> None:
         theirs = await second.create_aside("notes", 1)

@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
 from adapters.postgres.connect import connect, pool
 from adapters.postgres.entries import PostgresEntryStore
@@ -22,7 +23,10 @@ class PostgresEntries:
     @pytest.fixture
     async def connections(self, database: str) -> AsyncIterator[list[Connection]]:
         await migrate(database)
-        async with await connect(database, "one") as one, await connect(database, "two") as two:
+        async with (
+            await connect(database, "one", "stele_projector") as one,
+            await connect(database, "two", "stele_projector") as two,
+        ):
             yield [one, two]
 
     @pytest.fixture
@@ -40,12 +44,13 @@ class PostgresEntries:
 
     @pytest.fixture
     def kill_second(self, connections: list[Connection]) -> Kill:
-        survivor, killed = connections
+        killed = connections[1]
 
         async def kill() -> None:
             pid = killed.info.backend_pid
-            await survivor.execute("SELECT pg_terminate_backend(%s)", [pid])
-            await until(survivor, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", pid)
+            async with await administrator(connections[0]) as other:
+                await other.execute("SELECT pg_terminate_backend(%s)", [pid])
+                await until(other, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", pid)
 
         return kill
 
@@ -60,4 +65,10 @@ async def until(connection: Connection, condition: LiteralString, *arguments: ob
 async def until_it_waits(connection: Connection, other: Connection) -> None:
     """Until the statement of `other` waits for a lock."""
     condition: LiteralString = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
-    await until(connection, condition, other.info.backend_pid)
+    async with await administrator(connection) as watching:
+        await until(watching, condition, other.info.backend_pid)
+
+
+async def administrator(connection: Connection) -> Connection:
+    """Another connection to the same database, with the rights of the login."""
+    return await AsyncConnection.connect(make_conninfo(connection.info.dsn, options=""), autocommit=True)

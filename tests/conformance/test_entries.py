@@ -11,6 +11,7 @@ from projections.ports import Topics
 from tests.conformance.entries import EntryStoreContract, Store
 from tests.conformance.entries_building import BuildingContract, Kill
 from tests.conformance.entries_postgres import PostgresEntries
+from tests.conformance.entries_rebuilding import RebuildingContract
 from tests.conformance.entries_topics import TopicsContract
 
 
@@ -19,7 +20,7 @@ class _Clock:
         return datetime(2025, 6, 1, tzinfo=UTC)
 
 
-class TestMemoryEntries(EntryStoreContract, BuildingContract, TopicsContract):
+class TestMemoryEntries(EntryStoreContract, BuildingContract, RebuildingContract, TopicsContract):
     @pytest.fixture
     def shelf(self) -> Shelf:
         return Shelf()
@@ -41,5 +42,5 @@ class TestMemoryEntries(EntryStoreContract, BuildingContract, TopicsContract):
         return second.close
 
 
-class TestPostgresEntries(PostgresEntries, EntryStoreContract, BuildingContract, TopicsContract):
+class TestPostgresEntries(PostgresEntries, EntryStoreContract, BuildingContract, RebuildingContract, TopicsContract):
     """See test_entries_postgres.py for what only a database can do."""

@@ -10,7 +10,7 @@ from psycopg.errors import AdminShutdown
 
 from adapters.postgres.connect import connect
 from adapters.postgres.entries import PostgresEntryStore
-from projections.ports import CheckpointMoved, Topics
+from projections.ports import BuildRunning, CheckpointMoved, Topics
 from tests.conformance.entries import AGENT, entry, listed
 from tests.conformance.entries_building import Kill
 from tests.conformance.entries_postgres import Connection, PostgresEntries, until_it_waits
@@ -176,6 +176,30 @@ class TestPostgresOnly(PostgresEntries):
         live = await store.live("notes")
         assert live is not None
         assert live.id == ahead.id
+
+    async def test_as_much_is_built_at_a_time_as_may_be(
+        self, store: PostgresEntryStore, second: PostgresEntryStore, kill_second: Kill, database: str
+    ) -> None:
+        await store.take_slot()
+        await second.take_slot()
+        async with await connect(database, "third", "stele_projector") as third:
+            with pytest.raises(BuildRunning) as refused:
+                await PostgresEntryStore(third).take_slot()
+            assert refused.value.code == "overloaded"
+            await kill_second()
+            await PostgresEntryStore(third).take_slot()
+
+    async def test_entries_are_found_by_their_key_before_postgres_knows_anything_of_them(
+        self, store: PostgresEntryStore, connections: list[Connection]
+    ) -> None:
+        """Without statistics, Postgres once took an index that begins with the agent, and read all its entries."""
+        generation = await store.create_aside("notes", 1)
+        many = [entry(f"k{n:05}", n) for n in range(1, 20_001)]
+        generation = await store.save(generation, many, 20_000, new=True)
+        async with asyncio.timeout(5):  # 20 000 times an index of three levels, or 20 000 times 20 000 entries
+            for page in range(0, 20_000, 5_000):
+                keys = [(AGENT, one.key) for one in many[page : page + 5_000]]
+                assert len(await store.load(generation.id, keys)) == 5_000
 
     async def test_entries_and_checkpoint_are_one_transaction(
         self, store: PostgresEntryStore, connections: list[Connection]

@@ -74,7 +74,7 @@ class TestPostgresLog(LogContract):
     async def test_I11_a_batch_whose_connection_breaks_before_the_commit_is_sent_again(
         self, log: Log, database: str
     ) -> None:
-        async with await connect(database, "test") as other:
+        async with await connect(database, "test", None) as other:
             async with other.transaction():
                 await other.execute("SELECT position FROM stele.head FOR UPDATE")
                 writing = asyncio.gather(*(log.append(command(happened(uuid4()))) for _ in range(20)))
@@ -147,7 +147,7 @@ class TestPostgresLog(LogContract):
             await asyncio.wait_for(stopped.append(command()), 5)
 
     async def test_I3_times_are_recorded_in_the_order_of_the_positions(self, log: Log, database: str) -> None:
-        async with await connect(database, "test") as other:
+        async with await connect(database, "test", None) as other:
             async with other.transaction():
                 await other.execute("SELECT position FROM stele.head FOR UPDATE")
                 waiting = asyncio.create_task(log.append(command(happened(stream("a")))))
@@ -164,7 +164,7 @@ class TestPostgresLog(LogContract):
     async def test_the_log_in_the_database_is_append_only(self, log: Log, database: str, change: str) -> None:
         await log.append(command(happened(stream("a"))))
         before = await everything(log)
-        async with await connect(database, "test") as connection:
+        async with await connect(database, "test", None) as connection:
             with pytest.raises(InsufficientPrivilege, match="append-only"):
                 await connection.execute(change.encode())
         assert await everything(log) == before

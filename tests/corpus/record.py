@@ -44,9 +44,9 @@ async def record(name: str, data: Path, master_key_file: Path) -> None:
         events = await PostgresLog(reading).read(0, PAGE_EVENTS_MAX)
         topics = PostgresTopics(reading)
         live = [one for one in await topics.list() if one.live]
+        if any(one.position != len(events) for one in live) or len(events) == PAGE_EVENTS_MAX:
+            raise SystemExit(f"{len(events)} events: too many, or a topic is not there yet (`stele projections list`)")
         digests = {f"topic {one.topic}/{one.version}": await topics.digest(one.generation) for one in live}
-    if any(one.position != len(events) for one in live) or len(events) == PAGE_EVENTS_MAX:
-        raise SystemExit(f"{len(events)} events, and the topics are not there yet, or there are too many")
     if any(event.subjects for event in events):
         master = MasterKeys(master_key_file.read_text)
         write_keys(LOGS / f"{name}.keys.json", rewrapped(await _keys(conninfo), master))

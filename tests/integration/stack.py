@@ -19,8 +19,7 @@ from domain import ids
 from domain.actions import Action, ApproveAction, Status
 from domain.events import Recorded
 from domain.planning import RecordPlan
-from domain.ports import Proposal
-from domain.ports import Vault
+from domain.ports import Proposal, Vault
 from domain.runtime import Cause, Command, Context, Runtime
 from domain.spaces import CreateSpace
 from domain.transcripts import RecordTranscript, Spoken

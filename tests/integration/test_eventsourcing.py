@@ -13,14 +13,12 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.projection import ApplicationSubscription
 from msgspec import Struct
-from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
 
 from adapters.eventsourcing.aggregates import of_stream
 from adapters.eventsourcing.events import CLASSES, Happened
 from adapters.postgres.appender import Appender
-from adapters.postgres.connect import pool
+from adapters.postgres.connect import Pool, pool
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.migrate import migrate
 from adapters.rules.planner import RulePlanner
@@ -39,7 +37,6 @@ from tests.corpus.corpus import LOGS
 from tests.keys import MASTER, vault
 from workers.parts import SystemClock, TimeOrderedIds
 
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
 AGENT, OTHER = UUID(int=0xA9E47), UUID(int=0xB9E47)
 
 

@@ -5,25 +5,20 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from adapters.nats.connect import Client, connect
 from adapters.nats.relay import Relay
+from adapters.postgres.connect import Pool, pool
 from adapters.postgres.connect import connect as connect_postgres
-from adapters.postgres.connect import pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.health import PostgresHealth
 from adapters.postgres.log import PostgresLog
 from projections.topics import TOPICS
 from tests.hub import STELE
 from workers.health import Health
-
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
 class Clock:
@@ -58,7 +53,7 @@ def _gauge(name: str, topic: str | None = None) -> float | None:
 async def test_lag_is_told_without_a_projector(database: str, reading: Pool, client: Client) -> None:
     health = Health(PostgresHealth(reading), client, now=Clock())
     assert await health.problems() == [f"topic {topic} has no projection yet" for topic in TOPICS]
-    async with await connect_postgres(database, "test") as connection:
+    async with await connect_postgres(database, "test", "stele_projector") as connection:
         store = PostgresEntryStore(connection)
         generations = {topic: await store.open(topic, one.version) for topic, one in TOPICS.items()}
         await store.save(generations["people"], [], 1)
@@ -79,7 +74,7 @@ async def test_whoever_has_work_and_does_not_move_is_a_problem_until_it_moves(
 ) -> None:
     clock = Clock()
     health = Health(PostgresHealth(reading), client, stalled_seconds=0.001, now=clock)
-    async with await connect_postgres(database, "test") as connection:
+    async with await connect_postgres(database, "test", "stele_projector") as connection:
         store = PostgresEntryStore(connection)
         generations = {topic: await store.open(topic, one.version) for topic, one in TOPICS.items()}
         for topic in generations.keys() - {"people"}:
@@ -104,7 +99,7 @@ async def test_a_stopped_topic_is_told_with_the_class_of_its_error(
     database: str, reading: Pool, client: Client
 ) -> None:
     health = Health(PostgresHealth(reading), client, now=Clock())
-    async with await connect_postgres(database, "test") as connection:
+    async with await connect_postgres(database, "test", "stele_projector") as connection:
         store = PostgresEntryStore(connection)
         generations = [await store.open(topic, one.version) for topic, one in TOPICS.items()]
         await store.stop(generations[0], 2, f"{generations[0].topic} stopped at position 2: KeyError: 'marzipan'")

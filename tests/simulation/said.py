@@ -5,10 +5,9 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from adapters.memory.log import MemoryLog
 from domain.events import NewEvent
 from domain.people import PersonRegistered
-from domain.ports import Transaction
+from domain.ports import Log, Transaction
 from tests.unit.letters import LETTERS
 from tests.unit.world import AGENT, OTHER, START
 
@@ -28,7 +27,7 @@ def sayings(marks: str) -> st.SearchStrategy[Saying]:
     )
 
 
-async def say(log: MemoryLog, saying: Saying) -> None:
+async def say(log: Log, saying: Saying) -> None:
     """Into the log, as the only event of its stream."""
     stream = UUID(int=1_000_000 + await log.head())
     person = PersonRegistered(saying.space, saying.label)

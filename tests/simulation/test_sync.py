@@ -1,5 +1,6 @@
-"""A client that may be cut off within any frame, while the topic moves, is rebuilt or released anew, has at every
-moment all that its cursor says, and in the end exactly the live entries (I5). It reads what the gateway's feeds send.
+"""A client that may be cut off within any frame, while the topic moves, is tampered with, rebuilt or released anew, has
+at every moment all that its cursor says, and in the end exactly the live entries (I5). It reads what the gateway's
+feeds send.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from msgspec.structs import replace
 
 from adapters.memory.entries import MemoryEntryStore, Shelf
 from adapters.memory.log import MemoryLog
@@ -18,6 +20,7 @@ from adapters.sync import feed
 from adapters.sync.feed import Feed
 from adapters.sync.heads import Heads
 from adapters.sync.messages import Batch, EntryOut, MustRefetch, ServerMessage, Subscribe, Subscribed
+from domain.limits import PROJECTION_VERSION_MAX
 from projections import cursor as cursors
 from projections.engine import Engine
 from projections.projection import AnyProjection
@@ -94,6 +97,8 @@ class AnyReading(RuleBasedStateMachine):
         self.plain = Plain()
         self.release: AnyProjection = letters(1)
         self.clients = [Client(None), Client(UUID(int=1))]
+        self.tampered: set[int] = set()
+        """What cursors carry that were given while entries were not what the log says."""
 
     @initialize()
     def the_topic_is_seen(self) -> None:
@@ -112,17 +117,44 @@ class AnyReading(RuleBasedStateMachine):
 
     @rule()
     def it_is_rebuilt(self) -> None:
+        before, live = self.served(), self.shelf.live(TOPIC)
+        entries = dict(live.entries) if live is not None else {}
+        position = live.position if live is not None else 0
         self.take_over(self.release)
+        after = self.shelf.live(TOPIC)
+        assert after is not None
+        known = {key: entry for key, entry in after.entries.items() if entry.position <= position}
+        same = known == {key: entry for key, entry in entries.items() if after.entries[key].position <= position}
+        assert (self.served() == before) == same, "cursors stay good exactly when nothing was corrected"
 
     @rule()
     def a_new_version_is_released(self) -> None:
         self.release = letters(self.release.version + 1)
         self.take_over(self.release)
 
+    @rule(which=st.integers(0, 20), gone=st.booleans())
+    def an_entry_is_tampered_with(self, which: int, gone: bool) -> None:
+        """As whoever owns the database can."""
+        live = self.shelf.live(TOPIC)
+        if live is None or not live.entries:
+            return
+        key = sorted(live.entries)[which % len(live.entries)]
+        entry = live.entries[key]
+        value = None if gone else b'{"newest":"tampered","space_id":"%s","times":1}' % str(entry.space_id).encode()
+        live.entries[key] = replace(entry, value=value)
+        self.tampered.add(self.served())
+
+    def served(self) -> int:
+        serving = drive(self.topics.serving(TOPIC))
+        assert serving is not None
+        return serving.version
+
     def take_over(self, projection: AnyProjection) -> None:
         built = drive(self.store.create_aside(TOPIC, projection.version))
         built = drive(self.engine.advance(projection, built))
-        replaced = drive(self.store.take_over(built))
+        live = drive(self.store.live(TOPIC))
+        same = live is not None and live.version == built.version and not drive(self.store.differences(live, built))
+        replaced = drive(self.store.take_over(built, same_as=live.id if same and live is not None else None))
         assert replaced is not None
         for old in replaced:
             drive(self.store.drop(old))
@@ -132,13 +164,14 @@ class AnyReading(RuleBasedStateMachine):
     @rule(
         who=st.integers(0, 1),
         entries=st.integers(0, 9),
-        meanwhile=st.lists(st.sampled_from(["say", "project", "rebuild", "release"]), max_size=4),
+        meanwhile=st.lists(st.sampled_from(["say", "project", "tamper", "rebuild", "release"]), max_size=4),
     )
     def a_client_reads_until_it_is_cut_off(self, who: int, entries: int, meanwhile: list[str]) -> None:
         self.clients[who].entries_left = entries
         happenings: dict[str, Callable[[], None]] = {
             "say": lambda: self.append([Saying(AGENT, UUID(int=1), "-ab"), Saying(AGENT, UUID(int=1), "abc")]),
             "project": self.the_projector_goes_on,
+            "tamper": lambda: self.an_entry_is_tampered_with(0, gone=False),
             "rebuild": self.it_is_rebuilt,
             "release": self.a_new_version_is_released,
         }
@@ -169,8 +202,10 @@ class AnyReading(RuleBasedStateMachine):
             assert not client.entries or client.entries_left == 0
             return
         cursor = cursors.parse(client.cursor)
+        if cursor.version in self.tampered:
+            return
         events = drive(self.log.read(0, 10_000))
-        state = self.plain.state(events, cursor.version, len(events))
+        state = self.plain.state(events, cursor.version % (PROJECTION_VERSION_MAX + 1), len(events))
         for (agent, key), entry in state.items():
             if agent == AGENT and client.space in (None, entry.space_id) and entry.position <= cursor.position:
                 mine = client.live.get(key)
@@ -183,6 +218,7 @@ class AnyReading(RuleBasedStateMachine):
             self.patch.undo()
 
     def everything_is_projected_and_read(self) -> None:
+        self.it_is_rebuilt()
         head = drive(self.log.head())
         while (generation := drive(self.store.open(TOPIC, self.release.version))).position < head:
             drive(self.engine.advance(self.release, generation))
@@ -192,7 +228,7 @@ class AnyReading(RuleBasedStateMachine):
                 client.caught_up = False
                 self.read(client, [])
             assert client.caught_up
-            assert client.cursor == f"{EPOCH}.{self.release.version}.{head}"
+            assert client.cursor == f"{EPOCH}.{self.served()}.{head}"
             assert client.live == {
                 key: entry.value
                 for (agent, key), entry in self.shelf.builds[generation.id].entries.items()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from adapters.postgres.connect import connect
+from tests.soak.admin import connect
 from tests.soak.marks import Name
 from tests.soak.watch import Seen, mark
 
@@ -65,7 +65,7 @@ class Audit:
             self.commands.torn += torn and found.count <= found.size
 
     async def _scan(self, conninfo: str) -> None:
-        async with await connect(conninfo, "soak audit") as connection, connection.transaction():
+        async with await connect(conninfo) as connection, connection.transaction():
             await connection.execute("SET LOCAL statement_timeout = 0")
             async with connection.cursor("audit", binary=True) as cursor:
                 cursor.itersize = _PAGE

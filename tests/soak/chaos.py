@@ -1,16 +1,19 @@
 """What goes wrong during the soak, in an order that the seed decides."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import psycopg
+from psycopg import AsyncConnection
 
 from adapters.embedded.postgres import EmbeddedPostgres
-from adapters.postgres.connect import connect
+from tests.soak.admin import connect
 from tests.soak.processes import Kept
 
 _BAG = {
@@ -22,11 +25,26 @@ _BAG = {
     "Postgres killed": 1,
 }
 """How often each of them happens before the bag is filled again."""
+_HUNG = "Postgres session hung"
+_HUNG_SECONDS = 7.5
+"""Longer than psycopg waits for a cancelled statement (5 s), so that its appender gives the connection up."""
 _STOPPED_SECONDS_MAX = 1.0
+_LOOKS_MAX = 200
+
+
+_SESSIONS = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name LIKE 'stele %' AND pid <> pg_backend_pid() AND datname = current_database()
+ORDER BY application_name = 'stele appender' DESC, pid
+"""
+_WORKING = """
+SELECT pid, coalesce(wait_event IN ('WalSync', 'WalWrite'), false) AS committing FROM pg_stat_activity
+WHERE application_name = 'stele appender' AND state = 'active' ORDER BY committing DESC, pid LIMIT 1
+"""
 
 
 class Chaos:
-    """`pause_seconds`: on average, between one misfortune and the next."""
+    """`pause_seconds`: on average, between one misfortune and the next. `hangs`: also those that take long."""
 
     def __init__(
         self,
@@ -36,6 +54,7 @@ class Chaos:
         workers: dict[str, Kept],
         chance: random.Random,
         pause_seconds: float,
+        hangs: bool,
     ) -> None:
         self.happened: Counter[str] = Counter()
         self._server = server
@@ -44,6 +63,7 @@ class Chaos:
         self._workers = workers
         self._chance = chance
         self._pause_seconds = pause_seconds
+        self._bag = {**_BAG, _HUNG: 1} if hangs else _BAG
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, but never in the middle of one."""
@@ -54,9 +74,10 @@ class Chaos:
             "projector killed": lambda: self._kill("projector"),
             "relay killed": lambda: self._kill("relay"),
             "Postgres killed": self._kill_postgres,
+            _HUNG: self._hang,
         }
         while True:
-            bag = [name for name, times in _BAG.items() for _ in range(times)]
+            bag = [name for name, times in self._bag.items() for _ in range(times)]
             self._chance.shuffle(bag)
             for name in bag:
                 if await _pause(stop, self._chance.uniform(0.2, 1.8) * self._pause_seconds):
@@ -66,18 +87,25 @@ class Chaos:
 
     async def _terminate(self) -> None:
         """Any session of Stele: appenders, readers, listeners, projector, relay."""
-        try:
-            async with await connect(self._conninfo, "chaos") as connection:
-                rows = await connection.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'stele %' AND pid <> pg_backend_pid()"
-                    " AND datname = current_database() ORDER BY application_name = 'stele appender' DESC, pid"
-                )
-                pids = [row[0] for row in await rows.fetchall()]
+        with contextlib.suppress(psycopg.OperationalError):
+            async with await connect(self._conninfo) as connection:
+                pids = [row[0] for row in await (await connection.execute(_SESSIONS)).fetchall()]
                 if pids:  # the writers' own connections twice as often
                     index = min(self._chance.randrange(len(pids)), self._chance.randrange(len(pids)))
                     await connection.execute("SELECT pg_terminate_backend(%s)", [pids[index]])
-        except psycopg.OperationalError:
-            return
+
+    async def _hang(self) -> None:
+        """An appender's session, if possible where its commit is on disk and nobody sees it yet."""
+        with contextlib.suppress(psycopg.OperationalError, ProcessLookupError):
+            async with await connect(self._conninfo) as connection:
+                pid = await _committing(connection)
+                if pid is None:
+                    return
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(_HUNG_SECONDS)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
 
     async def _kill_writer(self) -> None:
         self._chance.choice(self._writers).send(signal.SIGKILL)
@@ -99,6 +127,15 @@ class Chaos:
             os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(self._chance.random() * _STOPPED_SECONDS_MAX)
         await asyncio.to_thread(self._server.start)
+
+
+async def _committing(connection: AsyncConnection[Any]) -> int | None:
+    """The session of an appender that waits for its commit to be on disk, or one that does anything at all."""
+    for _ in range(_LOOKS_MAX):
+        row = await (await connection.execute(_WORKING)).fetchone()
+        if row is not None and row[1]:
+            return int(row[0])
+    return int(row[0]) if row is not None else None
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:

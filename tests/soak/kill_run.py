@@ -16,7 +16,7 @@ from tests.soak.victims import VICTIMS, SoakHub
 
 SPOKEN = "stele.transcripts.v1.TranscriptChunkRecorded"
 _CLIENTS = 6
-_PROGRESS_COMMANDS = 3 * _CLIENTS
+_PROGRESS_COMMANDS = 8 * _CLIENTS
 """Acknowledged after a death, before the next one."""
 _HASTE = 0.2
 """How often the next death does not wait for that: what is killed is just starting."""

@@ -1,6 +1,7 @@
 """`python -m tests.soak.no_skip`: does any reader ever miss an event? Ours must not; a recorder that does is caught."""
 
 import asyncio
+import logging
 import random
 import shutil
 import sys
@@ -10,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.soak import report, stock
+from tests.soak.admin import connect
 from tests.soak.outcome import Outcome
 from tests.soak.stele import READERS, Plan, Run, Servers, Show
 from tests.soak.stock import StockPlan
@@ -40,6 +41,7 @@ def main(
     """Exit status 1 when a reader of Stele missed anything, or when the faulty recorder was not caught."""
     if only not in (None, "stele", "stock"):
         raise typer.BadParameter("--only is `stele` or `stock`")
+    logging.disable()  # of a Postgres that does not start at the first attempt; the runs' logs are in files
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     _errors.print(f"seed {seed}", highlight=False)
     bound = seconds if seconds is not None else _SECONDS_MAX
@@ -77,7 +79,7 @@ async def _all(plan: Plan, servers: Servers, only: str | None) -> list[Outcome]:
 async def _stock(servers: Servers, plan: StockPlan) -> Outcome:
     server = await asyncio.to_thread(servers.postgres.start)
     name = f"stock_{plan.functions:d}"
-    async with await psycopg.AsyncConnection.connect(server, autocommit=True) as connection:
+    async with await connect(server) as connection:
         await connection.execute(f"CREATE DATABASE {name}".encode())
     with _errors.status(f"stock recorder, {plan.seconds:.0f} s ..."):
         return await stock.run(plan, server.replace("/postgres?", f"/{name}?"), servers.folder / name)

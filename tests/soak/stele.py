@@ -16,10 +16,11 @@ from psycopg_pool import PoolTimeout
 
 from adapters.embedded.nats import EmbeddedNats
 from adapters.embedded.postgres import EmbeddedPostgres
-from adapters.postgres.connect import connect, pool
+from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.migrate import migrate
 from tests.soak import readers
+from tests.soak.admin import connect
 from tests.soak.audit import Audit
 from tests.soak.chaos import Chaos
 from tests.soak.marks import set_up
@@ -47,6 +48,8 @@ class Plan(Struct, frozen=True):
     writers: int = 4
     pause_seconds: float = 1.2
     """On average between two misfortunes."""
+    hangs: bool = True
+    """Also misfortunes that take seconds each."""
     lag_events: int = 40_000
     """Writers stand still while a reader is so far behind: only a reader near the head can be overtaken by a commit."""
 
@@ -83,7 +86,7 @@ class Run:
         self._logs.mkdir()
         nats = self._servers.nats.start()
         conninfo = await asyncio.to_thread(self._servers.postgres.start)
-        async with await connect(conninfo, "soak") as connection:
+        async with await connect(conninfo) as connection:
             for setting in _SETTINGS:
                 await connection.execute(setting)
         await migrate(conninfo)
@@ -92,7 +95,9 @@ class Run:
         async with self._workers(conninfo, nats) as workers, self._reading(conninfo, nats):
             writers = self._writers(conninfo)
             chance = random.Random(f"{self._plan.seed} chaos")
-            chaos = Chaos(self._servers.postgres, conninfo, writers, workers, chance, self._plan.pause_seconds)
+            chaos = Chaos(
+                self._servers.postgres, conninfo, writers, workers, chance, self._plan.pause_seconds, self._plan.hangs
+            )
             enough = asyncio.Event()
             harm = asyncio.create_task(chaos.run(enough))
             async with pool(conninfo, "soak harness", 1) as reading:

@@ -13,8 +13,8 @@ from eventsourcing.persistence import ApplicationRecorder
 from msgspec import Struct
 from psycopg import sql
 
-from adapters.postgres.connect import connect
 from tests.bench.peers.stock import environment
+from tests.soak.admin import connect
 from tests.soak.outcome import Outcome, said
 from tests.soak.processes import Kept
 from tests.soak.readers import Read, follow
@@ -91,7 +91,7 @@ def _notifications(own: ApplicationRecorder) -> Read:
 async def _log(conninfo: str) -> list[Seen]:
     """What is in the table now, in the order of notification ids."""
     statement = sql.SQL("SELECT notification_id, originator_id, originator_version FROM {} ORDER BY 1")
-    async with await connect(conninfo, "soak audit") as connection:
+    async with await connect(conninfo) as connection:
         rows = await (await connection.execute(statement.format(sql.Identifier(TABLE)))).fetchall()
     return [(position, _mark(stream, version)) for position, stream, version in rows]
 

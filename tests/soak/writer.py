@@ -17,6 +17,7 @@ import psycopg
 from msgspec import Struct
 from psycopg_pool import PoolTimeout
 
+from adapters.postgres import appender
 from domain import ids
 from domain.refusals import Refusal
 from domain.runtime import Command, Context, Runtime
@@ -31,6 +32,8 @@ _HOT_SECONDS = 2
 _HOT_EVENTS_MAX = 20
 _PATIENCE_SECONDS_MAX = 0.03
 _OUTAGE_SECONDS = 0.2
+_APPENDER_SECONDS = (1.0, 1.0, 20.0)
+"""How long the appender of a life waits for an answer of Postgres: the product's time, or one that is up often."""
 _NOT_WRITTEN = ("text_empty", "conflict", "overloaded")
 """Refusals that say that the log has nothing of the command."""
 _UNKNOWN = ("log_unavailable", "idempotency_key_in_flight")
@@ -126,6 +129,7 @@ class Caller:
 async def _main(stop: asyncio.Event, conninfo: str, name: str, seed: str, acks: int) -> None:
     chance = random.Random(f"{seed} {name}")
     planner = Planner(name, chance)
+    setattr(appender, "APPEND_OUTAGE_SECONDS_MAX", chance.choice(_APPENDER_SECONDS))  # noqa: B010  not exported
     while not stop.is_set():
         try:
             async with runtime(conninfo, f"soak {name}") as own, asyncio.TaskGroup() as callers:

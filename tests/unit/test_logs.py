@@ -7,7 +7,7 @@ import sys
 import psycopg
 import pytest
 
-from domain.faults import describe
+from domain.faults import Fault, describe
 
 _LOGGING = """
 import asyncio, logging, structlog
@@ -79,6 +79,7 @@ import gc; gc.collect()
         (ValueError("marzipan"), "ValueError"),
         (psycopg.errors.UniqueViolation("Key (name)=(marzipan) exists"), "UniqueViolation: sqlstate 23505"),
         (psycopg.OperationalError("host marzipan: Connection refused"), "OperationalError: Connection refused"),
+        (Fault("it did not start; see the log"), "Fault: it did not start; see the log"),
         (ConnectionRefusedError(111, "marzipan"), "ConnectionRefusedError: errno 111"),
     ],
     ids=lambda one: type(one).__name__,

@@ -71,11 +71,13 @@ def bootstrap(
     run("bootstrap", lambda _: process.bootstrap(conninfo, token_file, chosen), level=chosen.log_level)
 
 
-def build(task: str, topic: str) -> None:
+def build(
+    task: str, topic: str, max_events_per_second: Annotated[int | None, typer.Option(min=1, max=10**9)] = None
+) -> None:
     """What the serving process starts to rebuild or verify a projection."""
     from workers import build as process
 
-    process.main(settings(), task, topic)
+    process.main(settings(), task, topic, max_events_per_second)
 
 
 def openapi() -> None:
@@ -88,7 +90,7 @@ def openapi() -> None:
     async def nothing() -> list[str]:
         return []
 
-    async def no_build(task: str, topic: str) -> AsyncIterator[bytes]:
+    async def no_build(task: str, topic: str, rate: int | None) -> AsyncIterator[bytes]:
         yield b""
 
     async def no_metrics(accept: str) -> tuple[bytes, str]:

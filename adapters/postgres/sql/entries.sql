@@ -35,17 +35,25 @@ UPDATE stele.generations SET resumable = true WHERE id = %s
 -- forget: a generation whose table is gone
 DELETE FROM stele.generations WHERE id = %s
 
--- retire: what a built generation replaces, the live one and older versions that were never finished (topic, the
--- built one, its version)
+-- retire: what a built generation replaces, the live one and those of its version or older ones that were never finished
+-- (topic, the built one, its version)
 UPDATE stele.generations SET live = false, aside = true
-WHERE topic = %s AND id <> %s AND (live OR NOT aside AND version < %s) RETURNING id
+WHERE topic = %s AND id <> %s AND (live OR NOT aside AND version <= %s) RETURNING id
 
--- load: the entries that a page of events touches (agents, keys, generation); one step of the index for each
+-- load: the entries that a page of events touches (agents, keys, generation). "The first from this key on" can only be
+-- found by the primary key; for "this key", Postgres takes any index that begins with the agent while it has no statistics
 SELECT e.agent_id, e.key, e.space_id, e.position, e.value
 FROM unnest(%b::uuid[], %b::text[]) AS k (agent_id, key)
 CROSS JOIN LATERAL (
-    SELECT * FROM stele.entries WHERE generation = %b AND agent_id = k.agent_id AND key = k.key LIMIT 1
+    SELECT * FROM stele.entries
+    WHERE generation = %b AND agent_id = k.agent_id AND key >= k.key ORDER BY key LIMIT 1
 ) AS e
+WHERE e.key = k.key
+
+-- naming: entries of an agent whose value holds these bytes (generation, agent, after this key, bytes, limit)
+SELECT agent_id, key, space_id, position, value FROM stele.entries
+WHERE generation = %s AND agent_id = %s AND key > %s AND value IS NOT NULL AND position(%s::bytea IN value) > 0
+ORDER BY key LIMIT %s
 
 -- save: a page. The checkpoint moves if it is still where it was and nothing has taken over, and only then is anything
 -- written. The lock holds a take-over off until the commit, in the order in which a take-over locks.
@@ -102,6 +110,12 @@ WHERE i.inhparent = 'stele.entries'::regclass AND i.inhdetachpending
 -- promote: a built generation takes over (revision, generation)
 UPDATE stele.generations SET live = true, aside = false, resumable = false, revision = %s WHERE id = %s
 
+-- durable: a commit on disk, with everything before it, whatever the connection does otherwise
+SET LOCAL synchronous_commit = on
+
+-- hold_live: the live generation of a topic; it is neither advanced nor replaced until the end of the transaction
+SELECT id FROM stele.generations WHERE topic = %s AND live FOR SHARE
+
 -- whole_tables: for one transaction, the opposite of by_key
 SET LOCAL enable_seqscan = on
 
@@ -128,7 +142,11 @@ FROM stele.checkpoints c, stele.history h, stele.head head WHERE c.topic = %s AN
 
 -- page: entries changed after a position, tombstones included, never splitting a position; and the checkpoint of the
 -- same snapshot (generation, agent, space or null, after, limit)
-WITH checkpoint AS (SELECT position FROM stele.checkpoints WHERE generation = %(generation)s AND live),
+WITH checkpoint AS (
+    SELECT e.position FROM stele.generations g JOIN stele.entries e ON e.generation = g.id
+    WHERE g.id = %(generation)s AND g.live AND e.generation = %(generation)s
+      AND e.agent_id = '00000000-0000-0000-0000-000000000000' AND e.key = ''
+),
 page AS (
     SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
     WHERE e.generation = %(generation)s AND e.agent_id = %(agent_id)s
@@ -138,9 +156,10 @@ page AS (
 SELECT c.position, p.key, p.space_id, p.position, p.value
 FROM checkpoint c LEFT JOIN page p ON true ORDER BY p.position, p.key
 
--- one: a single entry (generation, agent, key)
-SELECT e.key, e.space_id, e.position, e.value FROM stele.entries e
-WHERE e.generation = %s AND e.agent_id = %s AND e.key = %s
+-- one: a single entry (generation, agent, key, key); see `load`
+SELECT e.key, e.space_id, e.position, e.value
+FROM (SELECT * FROM stele.entries WHERE generation = %s AND agent_id = %s AND key >= %s ORDER BY key LIMIT 1) AS e
+WHERE e.key = %s
 
 -- scan: every entry that is not a tombstone, in the order that digests are made in, with the hash of its value
 SELECT agent_id, key, position, sha256(value) FROM stele.entries

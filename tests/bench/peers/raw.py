@@ -6,7 +6,7 @@ believed, there are no idempotency keys, nobody is told.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from adapters.postgres.arrays import byteas, int2s, int4s, int8s, texts, times, uuids
 from domain.canonical import encode
 from tests.bench.notes import SPEAKER, TEXT, NoteTaken
 from tests.bench.ours import AGENT, IDS, SPACE
@@ -25,6 +26,10 @@ _INSERT = (
     "INSERT INTO bench.raw SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::uuid[], %b::int[],"
     " %b::text[], %b::smallint[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::uuid[],"
     " %b::uuid[], %b::text[])"
+)
+_ARRAYS: tuple[Callable[[Sequence[Any]], object], ...] = (
+    *(int8s, uuids, uuids, uuids, int4s, texts, int2s, byteas),
+    *(times, times, texts, uuids, uuids, texts),
 )
 _INSERT_ONE = "INSERT INTO bench.raw VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 
@@ -64,8 +69,10 @@ class Raw:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
             if self._queue:
                 self._arrived.set()
-            columns = [list(column) for column in zip(*(row for row, _ in batch), strict=True)]
-            await self._connection.execute(_INSERT, columns, prepare=True)
+            columns = zip(*(row for row, _ in batch), strict=True)
+            await self._connection.execute(
+                _INSERT, [array(column) for array, column in zip(_ARRAYS, columns, strict=True)], prepare=True
+            )
             for _, done in batch:
                 done.set_result(None)
 

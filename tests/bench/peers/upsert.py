@@ -6,12 +6,14 @@ from pathlib import Path
 
 from psycopg import AsyncConnection
 
+from adapters.postgres.arrays import byteas, int8s, texts, uuids
 from projections.projection import Entry
 from tests.bench.row import run_sql
 
 _SCHEMA = (Path(__file__).parent / "upsert.sql").read_text()
-_UPSERT = (
-    "INSERT INTO bench.entries (generation, agent_id, key, space_id, position, value)"
+_WRITE = (
+    "WITH moved AS (UPDATE bench.checkpoint SET position = %b)"
+    " INSERT INTO bench.entries (generation, agent_id, key, space_id, position, value)"
     " SELECT 1, * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::bigint[], %b::bytea[])"
     " ON CONFLICT (generation, agent_id, key)"
     " DO UPDATE SET space_id = excluded.space_id, position = excluded.position, value = excluded.value"
@@ -27,14 +29,13 @@ async def write(conninfo: str, pages: Sequence[Page]) -> float:
     async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
         began = time.perf_counter()
         for changed, position in pages:
-            columns = [
-                [entry.agent_id for entry in changed],
-                [entry.key for entry in changed],
-                [entry.space_id for entry in changed],
-                [entry.position for entry in changed],
-                [entry.value for entry in changed],
+            arguments = [
+                position,
+                uuids([entry.agent_id for entry in changed]),
+                texts([entry.key for entry in changed]),
+                uuids([entry.space_id for entry in changed]),
+                int8s([entry.position for entry in changed]),
+                byteas([entry.value for entry in changed]),
             ]
-            async with connection.transaction():
-                await connection.execute("UPDATE bench.checkpoint SET position = %s", [position])
-                await connection.execute(_UPSERT, columns)
+            await connection.execute(_WRITE, arguments, prepare=True)
         return time.perf_counter() - began

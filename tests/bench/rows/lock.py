@@ -12,33 +12,31 @@ from tests.bench.writer import FUNCTION
 from tests.bench.writers import writers
 
 _ADVISORY = "bench.append_advisory"
-_LOCK = re.compile(r"SELECT h\.position INTO STRICT base FROM stele\.head h FOR UPDATE;")
+_LOCK = re.compile(r"UPDATE stele\.head SET position = position \+ total RETURNING position - total INTO STRICT base;")
 _ADVISORY_LOCK = (
     "PERFORM pg_advisory_xact_lock(1398031724, 0); SELECT coalesce(max(l.position), 0) INTO base FROM stele.log l;"
 )
-_MOVES = (
-    re.compile(r"\s+moved AS \(\s*UPDATE stele\.head .*?\n\s*\),", re.DOTALL),
-    re.compile(r"UPDATE stele\.head [^;]*;"),
-)
+_MOVES = re.compile(r"UPDATE stele\.head [^;]*;")
 
 
 @row(
     "lock",
     "The lock that orders the writers",
-    """Commands a second through the log's own append function, which locks the head row and counts positions in
-    it, against the same function with a transaction-scoped advisory lock and the highest position of the log
-    instead, made from it by replacing those statements. Each has a database of its own.""",
+    """Commands a second through the log's own append function, which moves the head row, and so locks it, against the
+    same function with a transaction-scoped advisory lock and the highest position of the log instead, made from it by
+    replacing those statements. Each has a database of its own.""",
 )
 async def lock(bench: Bench) -> list[Line]:
     lines: list[Line] = []
-    for count in (1, bench.scale.processes):
+    for count in bench.scale.lock_processes:
         for total in bench.scale.totals:
             async with AsyncExitStack() as stack:
                 head = await stack.enter_async_context(bench.database("lock_head"))
                 advisory = await stack.enter_async_context(bench.database("lock_advisory"))
                 await _define_advisory(advisory)
-                by_row = await stack.enter_async_context(writers(bench, head, count, total))
-                by_lock = await stack.enter_async_context(writers(bench, advisory, count, total, _ADVISORY))
+                load = (count, total, bench.scale.warm_seconds, bench.scale.seconds)
+                by_row = await stack.enter_async_context(writers(head, *load))
+                by_lock = await stack.enter_async_context(writers(advisory, *load, "--function", _ADVISORY))
                 figures = await bench.compare(
                     f"{count} × {total // count}",
                     Case("head row", "/s", by_row.sample),
@@ -56,17 +54,15 @@ async def _define_advisory(conninfo: str) -> None:
     async with await AsyncConnection.connect(conninfo) as connection:
         found = await connection.execute("SELECT pg_get_functiondef(%s::regproc)", [name[0]])
         definition = str((await found.fetchone() or [""])[0])
-    await run_sql(conninfo, "CREATE SCHEMA bench")
-    await run_sql(conninfo, advisory(definition, name[0]))
+    await run_sql(
+        conninfo, f"CREATE SCHEMA bench; GRANT USAGE ON SCHEMA bench TO public; {advisory(definition, name[0])}"
+    )
 
 
 def advisory(definition: str, name: str) -> str:
     """The same function, ordered by an advisory lock. Raises ValueError when it does not look as expected."""
     text, locks = _LOCK.subn(_ADVISORY_LOCK, definition.replace(name, _ADVISORY))
-    moves = 0
-    for pattern in _MOVES:
-        text, replaced = pattern.subn("", text)
-        moves += replaced
+    text, moves = _MOVES.subn("", text)
     if locks != 1 or moves != 1 or "stele.head" in text:
         raise ValueError(f"{name} takes its lock in another way than tests/bench/rows/lock.py knows; teach it")
     return text

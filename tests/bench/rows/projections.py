@@ -2,73 +2,103 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from adapters.postgres.connect import connect
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
 from domain.limits import PAGE_EVENTS_MAX
 from projections.actions import ACTIONS
-from projections.engine import Engine
+from projections.engine import Run
+from projections.opened import Opened
 from projections.ports import Generation
 from projections.projection import AnyProjection, Entry
 from projections.transcripts import TRANSCRIPTS
-from tests.bench.fill import actions, fill, transcripts
+from tests.bench.copying import fill
+from tests.bench.fill import actions, transcripts
 from tests.bench.measure import Case, Sample
-from tests.bench.ours import reading
+from tests.bench.ours import ours, reading
 from tests.bench.peers import stock, upsert
-from tests.bench.row import Bench, Line, grouped, row
+from tests.bench.row import Bench, Line, Target, grouped, row
+from tests.keys import vault
+from workers.build import Builder
+from workers.folding import Folding
 
-_LIVE_SHARE = 10
-"""The live row takes a tenth of the events: small pages take their time."""
-_PAGES = (100, PAGE_EVENTS_MAX)
+_PAGES = (100, 1_000, PAGE_EVENTS_MAX)
+_AT_THE_HEAD = 100
+"""Pages of a projector that keeps up: the next one is there when this one is written, and not before."""
+_SCAN_TARGET, _LIBRARY_TARGET = Target(least=0.5), Target(least=100.0)
+_LIVE = Target(least=0.7, own_least=50_000.0)
 _OURS, _SCAN, _UPSERT = "ours", "scan and decode only", "the same upserts, folded beforehand"
 
 
 class _Recording(PostgresEntryStore):
-    """Keeps what the engine saves."""
+    """Keeps what the engine saves, once it is asked to."""
 
-    pages: list[upsert.Page]
+    pages: list[upsert.Page] | None = None
 
-    async def save(self, generation: Generation, changed: Sequence[Entry], position: int) -> Generation:
-        self.pages.append((changed, position))
-        return await super().save(generation, changed, position)
+    async def save(self, generation: Generation, changed: Sequence[Entry], *rest: Any, **more: Any) -> Generation:
+        after = await super().save(generation, changed, *rest, **more)
+        if self.pages is not None:
+            self.pages.append((changed, after.position))
+        return after
 
 
-class _Builder:
-    """Builds a projection beside the live one and throws it away."""
+class _Side:
+    """Folds a whole log on a generation of its own, and throws it away: as a build does, and as a projector does."""
 
-    def __init__(self, log: PostgresLog, store: PostgresEntryStore, projection: AnyProjection, head: int) -> None:
-        self._log, self._store, self._projection, self._head = log, store, projection, head
+    def __init__(self, builder: Builder, opened: Opened, store: _Recording, head: int) -> None:
+        self.store = store
+        self._builder, self._opened, self._head = builder, opened, head
+        self._projection = builder.projection
 
-    async def build(self, page: int) -> Sample:
-        engine = Engine(self._log, self._store)
-        generation = await self._store.create_aside(self._projection.topic, self._projection.version)
+    async def build(self) -> Sample:
+        """As workers/build.py does it."""
+        return await self._timed(self._build)
+
+    async def follow(self, page: int) -> Sample:
+        """As workers/projector.py does it."""
+        return await self._timed(partial(self._follow, page))
+
+    async def _timed(self, work: Callable[[Generation], Awaitable[None]]) -> Sample:
+        generation = await self.store.create_aside(self._projection.topic, self._projection.version)
         began = time.perf_counter()
-        while generation.position < self._head:
-            generation = await engine.advance(self._projection, generation, limit=page)
+        await work(generation)
         seconds = time.perf_counter() - began
-        await self._store.drop(generation.id)
+        await self.store.drop(generation.id)
         return Sample(self._head / seconds)
+
+    async def _build(self, generation: Generation) -> None:
+        await self._builder.begin(generation, self._head)
+        await self._builder.fold(self._head)
+        self._builder.close()
+
+    async def _follow(self, page: int, generation: Generation) -> None:
+        folding = Folding(self._projection.topic, self._opened)
+        run = Run(folding, self.store, self._projection, generation, start=asyncio.create_task)
+        while (before := run.generation).position < self._head:
+            up_to = before.position + page if page == _AT_THE_HEAD else self._head
+            await folding.page(before, run.advance(limit=page, up_to=min(up_to, self._head)))
 
     async def scan(self) -> Sample:
         """Read and decode every event, as a builder has to, and do nothing with it."""
         began, position = time.perf_counter(), 0
         while position < self._head:
-            for recorded in await self._log.read(position, PAGE_EVENTS_MAX):
+            for recorded in await self._builder.log.read(position, PAGE_EVENTS_MAX):
                 recorded.payload  # noqa: B018  decoded on first use
                 position = recorded.position
         return Sample(self._head / (time.perf_counter() - began))
 
 
 @asynccontextmanager
-async def _builder(conninfo: str, projection: AnyProjection, head: int) -> AsyncIterator[tuple[_Builder, _Recording]]:
-    async with await connect(conninfo, "bench") as connection, reading(conninfo) as connections:
-        store = _Recording(connection)
-        store.pages = []
-        yield _Builder(PostgresLog(connections), store, projection, head), store
+async def _side(conninfo: str, projection: AnyProjection, head: int) -> AsyncIterator[_Side]:
+    async with await connect(conninfo, "bench", "stele_projector") as connection, reading(conninfo) as connections:
+        log, keys, store = PostgresLog(connections), vault(connections), _Recording(connection)
+        builder = Builder(connection, log, keys, projection, None, lambda _: None)
+        yield _Side(builder, Opened(log, keys), store, head)
 
 
 @row(
@@ -77,7 +107,9 @@ async def _builder(conninfo: str, projection: AnyProjection, head: int) -> Async
     """Events a second while the topic `transcripts` is built anew, beside the live one, from a log of transcript
     chunks, each a stream and an entry of its own (the worst locality there is), against reading and decoding the
     same events and doing nothing with them, and against the `eventsourcing` library's projection runner, which
-    writes one row and its position in one transaction an event (measured on fewer events).""",
+    writes one row and its position in one transaction an event (measured on fewer events). Sealed: chunks as the hub
+    records them, whose words the build opens and the scan does not. What follows a build, the comparison with the live
+    entries and the take-over, is not in it.""",
 )
 async def rebuild(bench: Bench) -> list[Line]:
     few = bench.scale.events_peer
@@ -86,17 +118,27 @@ async def rebuild(bench: Bench) -> list[Line]:
         with stock.stock(conninfo) as library:
             if library is not None:
                 library.fill(few, 1)
-        async with _builder(conninfo, TRANSCRIPTS, head) as (builder, _):
-            cases = [Case(_OURS, "/s", partial(builder.build, PAGE_EVENTS_MAX)), Case(_SCAN, "/s", builder.scan)]
+        async with _side(conninfo, TRANSCRIPTS, head) as side:
+            cases = [Case(_OURS, "/s", side.build), Case(_SCAN, "/s", side.scan)]
             if not stock.MISSING:
                 cases.append(Case(stock.NAME, "/s", partial(_by_library, conninfo, few)))
             figures = await bench.compare("rebuild", *cases)
-    work = f"rebuild over {grouped(head)} events"
-    name = f"{stock.NAME}, {grouped(few)} events"
+    work, name = f"rebuild over {grouped(head)} events", f"{stock.NAME}, {grouped(few)} events"
     return [
-        Line(work, figures[_OURS], _SCAN, figures[_SCAN]),
-        Line(work, figures[_OURS], name, figures.get(stock.NAME), missing=stock.MISSING),
+        Line(work, figures[_OURS], _SCAN, figures[_SCAN], _SCAN_TARGET),
+        Line(work, figures[_OURS], name, figures.get(stock.NAME), _LIBRARY_TARGET, stock.MISSING),
+        await _sealed(bench),
     ]
+
+
+async def _sealed(bench: Bench) -> Line:
+    async with bench.database("rebuild_sealed") as conninfo:
+        async with ours(conninfo) as own:
+            await own.open_space()
+            head = await own.record(bench.scale.events_sealed)
+        async with _side(conninfo, TRANSCRIPTS, head) as side:
+            figures = await bench.compare("sealed", Case(_OURS, "/s", side.build), Case(_SCAN, "/s", side.scan))
+    return Line(f"rebuild over {grouped(head)} events, sealed", figures[_OURS], _SCAN, figures[_SCAN])
 
 
 async def _by_library(conninfo: str, events: int) -> Sample:
@@ -106,25 +148,32 @@ async def _by_library(conninfo: str, events: int) -> Sample:
 @row(
     "live",
     "Keeping a projection up to date",
-    """Events a second while the topic `actions` follows a log of actions, many of them under way at once, so that
-    most events change an entry that is there: in the small pages of a log that grows, and in the largest. The
-    baseline writes the very same entries, folded beforehand, by the same upsert with a checkpoint, page by page:
-    it neither reads nor decodes nor folds.""",
+    f"""Events a second while a topic follows the log: in pages of {_AT_THE_HEAD}, one after the other, as at the head
+    of a log that grows slowly, and in larger ones, the next of which is read while one is written, as in a busy log.
+    `transcripts`: every event is an entry of its own. `actions`: many actions are under way at once, so most events
+    change an entry that is there, several of them the same one in a large page. The baseline writes the very same
+    entries, folded beforehand, by the same upsert with a checkpoint, page by page: it neither reads nor decodes nor
+    folds nor encodes.""",
 )
 async def live(bench: Bench) -> list[Line]:
+    count = bench.scale.events_live
     lines = []
-    async with bench.database("live") as conninfo:
-        head = await fill(conninfo, actions(bench.scale.events // _LIVE_SHARE))
-        for page in _PAGES:
-            async with _builder(conninfo, ACTIONS, head) as (builder, store):
-                await builder.build(page)
-                pages, store.pages = store.pages, []
-                figures = await bench.compare(
-                    f"pages of {page}",
-                    Case(_OURS, "/s", partial(builder.build, page)),
-                    Case(_UPSERT, "/s", partial(_write, conninfo, pages, head)),
-                )
-            lines.append(Line(f"pages of {grouped(page)} events", figures[_OURS], _UPSERT, figures[_UPSERT]))
+    for projection, events in ((TRANSCRIPTS, transcripts(count)), (ACTIONS, actions(count))):
+        async with bench.database("live") as conninfo:
+            head = await fill(conninfo, events)
+            for page in _PAGES:
+                async with _side(conninfo, projection, head) as side:
+                    pages = side.store.pages = []
+                    await side.follow(page)
+                    side.store.pages = None
+                    figures = await bench.compare(
+                        f"{projection.topic}, pages of {page}",
+                        Case(_OURS, "/s", partial(side.follow, page)),
+                        Case(_UPSERT, "/s", partial(_write, conninfo, pages, head)),
+                    )
+                work = f"{projection.topic}, pages of {grouped(page)} events"
+                target = _LIVE if page != _AT_THE_HEAD else None
+                lines.append(Line(work, figures[_OURS], _UPSERT, figures[_UPSERT], target))
     return lines
 
 

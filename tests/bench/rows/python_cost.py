@@ -10,13 +10,14 @@ from domain.aggregate import Snapshot
 from domain.canonical import encode
 from domain.events import Recorded
 from domain.ports import Appended, Transaction, Verdict
-from domain.runtime import Context, Runtime
+from domain.runtime import Context
 from tests.bench.measure import Case, Sample, awaitable
 from tests.bench.notes import SPEAKER, TEXT, Note, NoteTaken, TakeNote
 from tests.bench.ours import AGENT, IDS, SPACE
 from tests.bench.peers import stock
 from tests.bench.row import Bench, Line, row
 from tests.keys import memory_vault
+from workers.observed import ObservedRuntime
 from workers.parts import SystemClock
 
 _BATCHES = 20
@@ -71,7 +72,10 @@ class _Log(MemoryLog):
 )
 async def python(bench: Bench) -> list[Line]:
     log = _Log()
-    runtime, context = Runtime(log, SystemClock(), IDS, memory_vault(log)), Context(agent_id=AGENT, actor="bench")
+    runtime, context = (
+        ObservedRuntime(log, SystemClock(), IDS, memory_vault(log)),
+        Context(agent_id=AGENT, actor="bench"),
+    )
     library = stock.in_memory()
     made: list[bytes] = []
 
@@ -100,7 +104,7 @@ async def python(bench: Bench) -> list[Line]:
             Case("ours", "µs", partial(_cpu, bench.scale.calls, own)),
             Case(stock.NAME, "µs", partial(_cpu, bench.scale.calls, awaitable(theirs))) if theirs else None,
             stock.NAME,
-            stock.MISSING,
+            missing=stock.MISSING,
         )
         for work, own, theirs in works
     ]

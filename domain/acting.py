@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from domain import canonical
 from domain.actions import (
     Action,
@@ -39,8 +37,8 @@ async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
 
 @handles(StartAction)
 async def start(command: StartAction, work: Work) -> dict[str, Any]:
-    """Answers with what was approved, opened for the executor that holds the lease; `event_id` is the start itself,
-    the cause of the outcome.
+    """Answers with where the arguments are that were approved, for the executor that holds the lease: answers are kept,
+    and nothing personal is kept in them. `event_id` is the start itself, the cause of the outcome.
     """
     action = Action(command.action_id)
     await work.load(action)
@@ -48,20 +46,18 @@ async def start(command: StartAction, work: Work) -> dict[str, Any]:
     action.start(command.attempt_id, work.actor, work.now)
     answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
     if action.status is Status.STARTED and action.last is not None and action.approved is not None:
-        arguments = await _approved_arguments(action.approved, work)
-        answer |= {"tool": action.approved.tool, "arguments": arguments, "event_id": action.last.event_id}
+        position = await _approved_at(action.approved, work)
+        answer |= {"tool": action.approved.tool, "proposed_position": position, "event_id": action.last.event_id}
     return answer
 
 
-async def _approved_arguments(approved: ActionApproved, work: Work) -> dict[str, Any]:
-    """The arguments as they were proposed. Raises Refusal unless they are the bytes that were approved."""
+async def _approved_at(approved: ActionApproved, work: Work) -> int:
+    """The position of the proposal. Raises Refusal unless its arguments are the bytes that were approved."""
     for recorded in await work.history(approved.action_id):
         if isinstance(recorded.payload, ActionProposed):
-            said = recorded.payload.arguments_json
-            if canonical.sha256_hex(said.encode()) != approved.arguments_sha256:
+            if canonical.sha256_hex(recorded.payload.arguments_json.encode()) != approved.arguments_sha256:
                 raise Refusal("approval_mismatch", "the approval is for other arguments")
-            arguments: dict[str, Any] = msgspec.json.decode(said)
-            return arguments
+            return recorded.position
     raise Refusal("action_not_found", f"no action {approved.action_id} in this agent")
 
 

@@ -159,7 +159,7 @@ class Action(Aggregate):
     def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
         proposed = self._require_proposed()
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
-            raise Refusal("approval_mismatch", f"the action's arguments are {proposed.arguments_sha256}; read it again")
+            raise Refusal("approval_mismatch", "the action's arguments are not those that you saw; read it again")
         digest, expires_at = proposed.arguments_sha256, now + timedelta(seconds=APPROVAL_SECONDS)
         self.emit(
             ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at),

@@ -82,8 +82,10 @@ ENTRY_KEY_CHARS_MAX = 500
 """An entry's key; an index takes no more. Beyond: the projection stops at that event."""
 PROJECTION_ERROR_CHARS_MAX = 500
 """What is kept of the error of a projection that stopped. Beyond: cut."""
-BUILD_PAGE_EVENTS_MAX = 10_000
-"""Events in one page of a rebuild or a verification; two pages are in memory at a time."""
+BUILD_PAGE_EVENTS_MAX = 2_000
+"""Events in one page of a rebuild or a verification. Smaller ones cost commits, larger ones are slower to fold: what
+they are made of has no place in the caches of a processor.
+"""
 BUILDS_MAX = 2
 """Rebuilds and verifications that run at a time, over all processes of a hub. Beyond: 503 `overloaded`."""
 DROP_SECONDS_MAX = 10.0

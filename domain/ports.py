@@ -113,6 +113,11 @@ class Log(Protocol):
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         """The events of this agent at these positions, in order; positions of others are left out."""
 
+    async def positions_about(self, agent_id: UUID, person_id: UUID, after: int, before: int) -> list[int]:
+        """Where, between two positions, the events are whose personal fields are about a person, in order. It looks at
+        every event between them.
+        """
+
     async def previous(self, agent_id: UUID, position: int) -> int:
         """The position of the agent's last event before `position`; 0 when there is none."""
 

@@ -132,22 +132,26 @@ def _fold(
     changed: dict[Name, Kept] = {}
     apply = projection.fold
     for event, names in events:
+        outcome: dict[Name, Kept] = changed if len(names) == 1 else {}  # of several entries, all change or none does
         try:
-            outcome = []
             for name in names:
                 entry = changed.get(name)
                 if entry is None and before:
                     entry = before.get(name)
                 value = apply(None if entry is None else entry[0], event)
                 if value is not None:
-                    outcome.append((name, (value, getattr(value, "space_id", None), event.position, event.agent_id)))
+                    kept = (value, getattr(value, "space_id", None), event.position, event.agent_id)
                 elif entry is not None:
-                    outcome.append((name, (None, entry[1], event.position, event.agent_id)))
-            if careful:
-                _entries(dict(outcome))
+                    kept = (None, entry[1], event.position, event.agent_id)
+                else:
+                    continue
+                if careful:
+                    _entries({name: kept})
+                outcome[name] = kept
         except Exception as error:  # as above
             return changed, (event.position, error)
-        changed.update(outcome)
+        if outcome is not changed:
+            changed.update(outcome)
     return changed, None
 
 

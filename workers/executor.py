@@ -10,14 +10,16 @@ import traceback
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from prometheus_client import Counter, Histogram
 
 from adapters import tracing
 from adapters.nats.commands import CommandClient
 from adapters.nats.consumer import Consumer, Redeliver
+from adapters.nats.opening import OpeningClient
 from domain import canonical, upcasts
-from domain.actions import ActionApproved, FinishAction, StartAction, Status
+from domain.actions import ActionApproved, ActionProposed, FinishAction, StartAction, Status
 from domain.events import Recorded
 from domain.limits import (
     FAILURE_CHARS_MAX,
@@ -27,6 +29,7 @@ from domain.limits import (
     TOOL_SECONDS_MAX,
     TOOLS_HUNG_MAX,
 )
+from domain.personal import ERASED
 from domain.ports import Tool, ToolFailed
 from domain.refusals import Refusal
 from domain.runtime import Cause
@@ -56,7 +59,7 @@ def main(settings: Settings) -> None:
 
 async def _main(settings: Settings, tools: dict[str, Tool], stop: asyncio.Event) -> None:
     client = await parts.nats(required(settings.nats_url, "STELE_NATS_URL"), "executor")
-    execution = Execution(tools, CommandClient(client, "executor"), parts.TimeOrderedIds())
+    execution = Execution(tools, CommandClient(client, "executor"), OpeningClient(client), parts.TimeOrderedIds())
     await run_until(stop, Consumer(client, "executor", upcasts.names(ActionApproved.type), execution.on_event).run())
     await client.close()
 
@@ -79,12 +82,14 @@ class Execution:
         self,
         tools: dict[str, Tool],
         commands: CommandClient,
+        opening: OpeningClient,
         ids: parts.TimeOrderedIds,
         *,
         seconds_max: float = TOOL_SECONDS_MAX,
     ) -> None:
         self._tools = tools
         self._commands = commands
+        self._opening = opening
         self._ids = ids
         self._seconds_max = seconds_max
         self._late: set[threading.Thread] = set()
@@ -107,10 +112,30 @@ class Execution:
             _log.info("action_not_started", action=str(approved.action_id), code=refusal.code)
             return
         if started["status"] == Status.STARTED:
-            outcome = await self._observed(approved.action_id, attempt, started["tool"], started["arguments"])
+            arguments = await self._arguments(event, started["proposed_position"])
+            outcome = (
+                await self._observed(approved.action_id, attempt, started["tool"], arguments)
+                if arguments is not None
+                else _failed(approved.action_id, attempt, "person_erased", "it is about somebody who was erased")
+            )
             await self._report(event, UUID(started["event_id"]), outcome)
             _ACTIONS.labels(_named(outcome)).inc()
             self._look_after_threads()
+
+    async def _arguments(self, event: Recorded, position: int) -> dict[str, Any] | None:
+        """What the runtime has found to be the bytes that were approved; None when nobody can read them any more. The
+        lease is ours: a runtime that is away is waited for.
+        """
+        while True:
+            try:
+                proposed = await self._opening.read(event.agent_id, position)
+            except TimeoutError:
+                _log.warning("arguments_wait_for_the_runtime", position=position)
+                continue
+            if not isinstance(proposed, ActionProposed) or proposed.arguments_json == ERASED:
+                return None
+            arguments: dict[str, Any] = msgspec.json.decode(proposed.arguments_json)
+            return arguments
 
     def _look_after_threads(self) -> None:
         """A thread cannot be ended. With too many that hang, the process ends, and whoever keeps it starts another."""

@@ -128,6 +128,10 @@ class MemoryLog:
         wanted = set(positions)
         return [event for event in self._events if event.agent_id == agent_id and event.position in wanted]
 
+    async def positions_about(self, agent_id: UUID, person_id: UUID, after: int, before: int) -> list[int]:
+        mine = [event for event in self._events if event.agent_id == agent_id and person_id in event.subjects]
+        return [event.position for event in mine if after < event.position < before]
+
     async def epoch(self) -> str:
         return "00000000"
 

@@ -6,6 +6,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamState
 from nats.js.errors import NotFoundError
 
@@ -56,17 +57,27 @@ def _holding(epoch: str) -> str:
     return f"events of the history {epoch}"
 
 
+async def last_position(jetstream: JetStreamContext, state: StreamState) -> int:
+    """Up to which position a stream has been published; 0: nothing was. Messages about who was erased are deleted, the
+    last one as well, so it is counted on from the last that is there.
+    """
+    if state.messages == 0:
+        return 0
+    try:
+        last = await jetstream.get_last_msg(STREAM, "stele.*.events.>")
+    except NotFoundError:
+        return 0
+    return int((last.headers or {}).get(POSITION_HEADER, "0")) + state.last_seq - (last.seq or 0)
+
+
 async def published(client: Client, epoch: str) -> int:
     """Up to which position the events of this history are in the stream; 0: none is. Raises an error of nats."""
     jetstream = client.jetstream(timeout=_ASK_SECONDS_MAX)
     try:
         info = await jetstream.stream_info(STREAM)
-        if info.config.description != _holding(epoch) or info.state.messages == 0:
-            return 0
-        last = await jetstream.get_msg(STREAM, seq=info.state.last_seq)
+        return await last_position(jetstream, info.state) if info.config.description == _holding(epoch) else 0
     except NotFoundError:
         return 0
-    return int((last.headers or {}).get(POSITION_HEADER, "0"))
 
 
 async def ensure_stream(client: Client, epoch: str) -> StreamState:
@@ -104,5 +115,6 @@ __all__ = [
     "connect",
     "ensure_stream",
     "event_subject",
+    "last_position",
     "published",
 ]

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from adapters.nats.connect import OPENING_SUBJECT, Client, NatsError
 from domain import canonical
-from domain.events import REGISTRY, Recorded
+from domain.events import REGISTRY, Event, Recorded
 from domain.faults import describe
 from domain.limits import COMMAND_REPLY_SECONDS_MAX, POLL_SECONDS
 from domain.ports import Log, Vault
@@ -78,9 +78,12 @@ class OpeningClient:
 
         Raises TimeoutError when nobody answers, or nobody can tell just now: the event is to be delivered again.
         """
-        if not event.subjects:
-            return
-        question = msgspec.json.encode(_Request(event.agent_id, event.position))
+        if event.subjects:
+            event.open_as(await self.read(event.agent_id, event.position))
+
+    async def read(self, agent_id: UUID, position: int) -> Event:
+        """The opened payload of the event at a position. Raises as `open`."""
+        question = msgspec.json.encode(_Request(agent_id, position))
         async with asyncio.timeout(COMMAND_REPLY_SECONDS_MAX):
             while True:
                 try:
@@ -93,7 +96,7 @@ class OpeningClient:
                     await asyncio.sleep(POLL_SECONDS)
                     continue
                 if reply.refusal_code is None:
-                    event.open_as(msgspec.json.decode(reply.data, type=REGISTRY[reply.type]))
-                    return
+                    payload: Event = msgspec.json.decode(reply.data, type=REGISTRY[reply.type])
+                    return payload
                 _log.warning("opening_put_off", code=reply.refusal_code)
                 await asyncio.sleep(POLL_SECONDS)

@@ -1,13 +1,14 @@
 """The relay: the log, in order, to JetStream. It keeps no place of its own; the stream's last message tells it."""
 
 import asyncio
+import contextlib
 import time
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 from prometheus_client import Counter, Histogram
 
 from adapters.nats import cloudevents
@@ -19,9 +20,11 @@ from adapters.nats.connect import (
     NatsError,
     ensure_stream,
     event_subject,
+    last_position,
 )
 from domain.events import Recorded
 from domain.limits import RELAY_BATCH_EVENTS_MAX
+from domain.people import PersonErased
 from domain.ports import Log
 
 _ACK_SECONDS_MAX = 10.0
@@ -58,26 +61,25 @@ class Relay:
         state = await ensure_stream(self._client, await self._log.epoch())
         self._sequence = state.last_seq
         self._previous.clear()
-        if state.messages == 0:
-            return 0
-        try:
-            last = await self._jetstream.get_msg(STREAM, seq=state.last_seq)
-        except NotFoundError:
-            return 0
-        position = int((last.headers or {}).get(POSITION_HEADER, "0"))
+        position = await last_position(self._jetstream, state)
         if position <= await self._log.head():
             return position
         await self._jetstream.delete_stream(STREAM)  # the log was set back: what is published never happened
         return await self.position()
 
     async def step(self, after: int) -> int:
-        """Publish the next batch and return the position reached.
+        """Publish the next batch and return the position reached. Before the erasure of a person is published, what the
+        stream holds about that person is deleted: a crash in between does it again.
 
         Raises an error of nats, or TimeoutError, when the batch was not acknowledged whole; ask `position` again then.
         """
         events = await self._log.read(after, RELAY_BATCH_EVENTS_MAX)
         if not events:
             return after
+        if events[0].type == PersonErased.type:
+            await self._purge(events[0], after)
+        erasures = [number for number, event in enumerate(events) if number and event.type == PersonErased.type]
+        events = events[: erasures[0]] if erasures else events
         began, inbox = time.perf_counter(), self._client.new_inbox()
         answers = _Answers(self._sequence, len(events))
         subscription = await self._client.subscribe(inbox, cb=answers.take)
@@ -91,6 +93,17 @@ class Relay:
         _SECONDS.observe(time.perf_counter() - began)
         _EVENTS.inc(len(events))
         return events[-1].position
+
+    async def _purge(self, erasure: Recorded, after: int) -> None:
+        """The stream has a sequence for every position, without holes."""
+        to_sequence = self._sequence - after
+        state = (await self._jetstream.stream_info(STREAM)).state
+        first = max(state.first_seq - to_sequence, 1)
+        for position in await self._log.positions_about(
+            erasure.agent_id, erasure.stream_id, first - 1, erasure.position
+        ):
+            with contextlib.suppress(NotFoundError, BadRequestError):  # it is gone already
+                await self._jetstream.delete_msg(STREAM, position + to_sequence)
 
     async def _publish(self, event: Recorded, inbox: str) -> None:
         previous = self._previous.get(event.agent_id)

@@ -6,7 +6,6 @@ and each field as int32 length and bytes, −1 for NULL; and −1 in place of a 
 
 from collections.abc import Iterable
 from struct import Struct as Format
-from uuid import UUID
 
 from projections.projection import Entry
 
@@ -22,26 +21,19 @@ _UUID = _LENGTH.pack(16)
 
 def rows(generation: int, entries: Iterable[Entry]) -> bytes:
     """A whole COPY of `COLUMNS`."""
-    begin = _BEGIN.pack(len(COLUMNS), 4, generation)
+    begin, length_of, position_of = _BEGIN.pack(len(COLUMNS), 4, generation), _LENGTH.pack, _POSITION.pack
     parts = [_HEADER]
     agent, agent_bytes = -1, b""
-    space: UUID | None = None
-    space_bytes = _NULL
+    space, space_bytes = -1, _NULL
     for entry in entries:
-        if entry.agent_id.int != agent:  # most often it is that of the row before
-            agent, agent_bytes = entry.agent_id.int, begin + _UUID + entry.agent_id.bytes
-        if entry.space_id is not space and entry.space_id != space:
-            space = entry.space_id
-            space_bytes = _NULL if space is None else _UUID + space.bytes
+        if (its_agent := entry.agent_id.int) != agent:  # most often it is that of the row before
+            agent, agent_bytes = its_agent, begin + _UUID + entry.agent_id.bytes
+        if (its_space := -1 if entry.space_id is None else entry.space_id.int) != space:
+            space, space_bytes = its_space, _NULL if entry.space_id is None else _UUID + entry.space_id.bytes
         key, value = entry.key.encode(), entry.value
         length = -1 if value is None else len(value)
-        parts += (
-            agent_bytes,
-            _LENGTH.pack(len(key)),
-            key,
-            space_bytes,
-            _POSITION.pack(8, entry.position, length),
-            value or b"",
-        )
+        parts.append(agent_bytes + length_of(len(key)) + key + space_bytes + position_of(8, entry.position, length))
+        if value is not None:
+            parts.append(value)
     parts.append(_END)
     return b"".join(parts)

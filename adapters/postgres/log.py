@@ -78,6 +78,11 @@ class PostgresLog:
     async def previous(self, agent_id: UUID, position: int) -> int:
         return await self._number("previous", [agent_id, position])
 
+    async def positions_about(self, agent_id: UUID, person_id: UUID, after: int, before: int) -> list[int]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_SQL["positions_about"], [agent_id, person_id, after, before])
+            return [position for (position,) in await cursor.fetchall()]
+
     async def epoch(self) -> str:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(_SQL["epoch"])).fetchone()

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,10 @@ import msgspec
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.bench.machine import describe, load
+from tests.bench.peers import stock
 from tests.bench.report import Outcome, Outcomes, Places, as_json, table
 from tests.bench.row import Bench, Row
 from tests.bench.rows import ROWS
@@ -23,6 +25,7 @@ from workers.memory import settle
 
 _PLACES = Places.under(Path(__file__).parents[2])
 _STOPPED = 130
+_TOLD_SECONDS = 20.0
 _COLUMNS = 160
 """Of tables that are not shown on a terminal."""
 _errors = Console(stderr=True)
@@ -65,42 +68,45 @@ def main(
 
 async def _measure(server: str, scale: Scale, rows: list[Row]) -> Outcomes:
     _end_on_signals()
+    stock.load()
     settle()
     machine, before, outcomes = describe(server), load(), Outcomes()
     command = " ".join(["python -m tests.bench", *sys.argv[1:]])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_errors, transient=True, disable=not _errors.is_terminal) as progress:
-        telling = _Telling(progress, progress.add_task("", total=len(rows)))
+        telling = _Telling(progress, len(rows))
         bench = Bench(server, scale, telling.say)
         for row in rows:
-            telling.row = row.name
+            telling.begin(row.name)
             today = datetime.now(UTC).date()
             outcome = Outcome(today, command, scale.repeats, before, machine, await row.run(bench))
             outcomes[row.name] = outcome
             if scale.name == USUAL.name:
                 _PLACES.keep({row.name: outcome}, ROWS.values())
-            progress.advance(telling.task)
+            telling.end()
     return outcomes
 
 
 class _Telling:
-    """Says what is going on: in a bar on a terminal, elsewhere a line for every row."""
+    """Says what is going on: in a bar on a terminal, elsewhere a line for every row and one now and then."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self.task, self._row = progress, task, ""
+    def __init__(self, progress: Progress, rows: int) -> None:
+        self._progress, self._task = progress, progress.add_task("", total=rows)
+        self._row, self._told = "", 0.0
 
-    @property
-    def row(self) -> str:
-        return self._row
-
-    @row.setter
-    def row(self, name: str) -> None:
-        self._row = name
-        if not _errors.is_terminal:
-            _errors.print(f"{datetime.now(UTC):%H:%M:%S} {name}", highlight=False)
+    def begin(self, row: str) -> None:
+        self._row, self._told = row, 0.0
+        self.say("begins")
 
     def say(self, what: str) -> None:
-        self._progress.update(self.task, description=f"{self._row}: {what}")
+        text = f"{self._row}: {what}"
+        self._progress.update(self._task, description=text)
+        if not _errors.is_terminal and time.monotonic() > self._told + _TOLD_SECONDS:
+            self._told = time.monotonic()
+            _errors.print(f"{datetime.now(UTC):%H:%M:%S} {text}", highlight=False)
+
+    def end(self) -> None:
+        self._progress.advance(self._task)
 
 
 def _end_on_signals() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from rich.table import Table
 
 from tests.bench.measure import Figure
@@ -88,7 +88,12 @@ def markdown(shown: Sequence[tuple[Row, Outcome]], bounds: dict[str, str], no_sk
     parts = [_HEAD]
     common = shown[-1][1].machine if shown else {}
     parts += [f"- {key}: {value}\n" for key, value in common.items()]
-    wanted = [line for _, outcome in shown for line in outcome.lines if line.target is not None]
+    wanted = [
+        structs.replace(line, work=f"{row.name}: {line.work}")
+        for row, outcome in shown
+        for line in outcome.lines
+        if line.target is not None
+    ]
     parts += ["\n## Figures to reach\n\n", *_markdown_table(wanted)]
     for row, outcome in shown:
         parts.append(f"\n## {row.title}\n\n{row.note}\n\n")
@@ -103,7 +108,8 @@ def markdown(shown: Sequence[tuple[Row, Outcome]], bounds: dict[str, str], no_sk
 def _measured(outcome: Outcome, common: dict[str, str]) -> str:
     """When and how; and on what, where that is not what the page begins with."""
     other = "; ".join(f"{key}: {value}" for key, value in outcome.machine.items() if common.get(key) != value)
-    told = f"{outcome.day.isoformat()}, `{outcome.command}`, {outcome.repeats} samples each, load before {outcome.load}"
+    samples = f"{outcome.repeats} sample{'s' if outcome.repeats > 1 else ''} each"
+    told = f"{outcome.day.isoformat()}, `{outcome.command}`, {samples}, load before {outcome.load}"
     return f"Measured {told}{f'; {other}' if other else ''}."
 
 

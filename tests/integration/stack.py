@@ -11,6 +11,7 @@ from nats.js.errors import NotFoundError
 
 from adapters.nats.commands import CommandClient, CommandServer
 from adapters.nats.connect import STREAM, Client, connect
+from adapters.nats.opening import OpeningServer
 from adapters.postgres.appender import Appender
 from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
@@ -111,6 +112,7 @@ async def running(database: str, nats_url: str, *, serving: bool = True) -> Asyn
             runtime = Runtime(log, clock, TimeOrderedIds(), keys)
             if serving:
                 await CommandServer(client, runtime).start()
+                await OpeningServer(client, log, keys).start()
             made = await runtime.execute(CreateSpace("room"), Context(AGENT, "test"))
             planner, executor = CommandClient(client, "planner"), CommandClient(client, "executor")
             yield Stack(log, runtime, keys, clock, client, UUID(made.result["space_id"]), planner, executor)

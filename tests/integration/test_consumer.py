@@ -39,12 +39,17 @@ async def _publish(stack: Stack, *texts: str) -> None:
 
 @asynccontextmanager
 async def _consuming(stack: Stack, handler: Handler, name: str = "test") -> AsyncIterator[None]:
-    task = asyncio.create_task(Consumer(stack.client, name, [SPOKEN], handler).run())
+    async def opened(event: Recorded) -> None:
+        await stack.vault.open([event])
+        await handler(event)
+
+    task = asyncio.create_task(Consumer(stack.client, name, [SPOKEN], opened).run())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():  # nats-py can lose a cancellation (asyncio.wait_for before Python 3.12)
+            task.cancel()
+            await asyncio.wait([task], timeout=1.0)
 
 
 async def _until(seen: Counter[str], expected: dict[str, int]) -> None:
@@ -142,6 +147,7 @@ async def test_who_is_stopped_finishes_what_it_is_working_on(stack: Stack) -> No
     async def handle(event: Recorded) -> None:
         at_work.set()
         await asyncio.sleep(0.3)
+        await stack.vault.open([event])
         seen[_text(event)] += 1
 
     await _publish(stack, "one")

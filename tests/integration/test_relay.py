@@ -1,6 +1,7 @@
 """The relay: the log in JetStream, whole and in order, whatever happens to relays and streams."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -10,11 +11,14 @@ import nats.errors
 import pytest
 from nats.aio.msg import Msg
 from nats.js.api import RawStreamMsg, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
 
 from adapters.nats import cloudevents
 from adapters.nats.connect import STREAM, ensure_stream, event_subject
 from adapters.nats.relay import Relay
 from domain.limits import RELAY_BATCH_EVENTS_MAX
+from domain.people import ErasePerson
+from domain.transcripts import RecordTranscript, Spoken
 from tests.integration.stack import AGENT, OTHER_AGENT, Stack, running, wipe
 
 _FORGETS_SECONDS = 0.3
@@ -219,3 +223,33 @@ async def test_a_message_that_is_no_event_is_not_taken_for_one(stack: Stack) -> 
     for data in (b"", b"x", b"{}", b"[]", b'{"specversion": "1.0"}', b"\xff"):
         with pytest.raises(ValueError, match=r".+"):
             cloudevents.decode(Msg(stack.client, data=data).data)
+
+
+async def test_I9_what_the_stream_holds_about_somebody_is_deleted_before_the_erasure_is_told(stack: Stack) -> None:
+    """Also when the last message is about that person, and when it happens twice."""
+    await stack.say("Hello.", "Is this on?", "It is.")
+    relay = await _relay(stack)
+    said = await stack.execute(RecordTranscript(stack.space, (Spoken("Ada", "Good-bye."),)))
+    person = UUID(said["chunks"][0]["person_id"])
+    await _relay(stack, relay)
+    about = await stack.log.positions_about(AGENT, person, 0, 1_000)
+    assert len(about) == 5  # registered, and four chunks; the last is the newest of the stream
+    await stack.execute(ErasePerson(person))
+    erasure = (await stack.log.read(0, 1_000))[-1]
+    await relay._purge(erasure, erasure.position - 1)  # and then the relay is killed
+    await _relay(stack)
+    held = {int((message.headers or {})["Stele-Position"]) for message in await _there(stack)}
+    assert held == set(range(1, erasure.position + 1)) - set(about)
+    await stack.say("Somebody new.")
+    await _relay(stack)
+    assert max(int((m.headers or {})["Stele-Position"]) for m in await _there(stack)) == await stack.log.head()
+
+
+async def _there(stack: Stack) -> list[RawStreamMsg]:
+    """Every message that was not deleted."""
+    jetstream, found = stack.client.jetstream(), []
+    state = (await jetstream.stream_info(STREAM)).state
+    for seq in range(state.first_seq, state.last_seq + 1):
+        with contextlib.suppress(NotFoundError):
+            found.append(await jetstream.get_msg(STREAM, seq=seq))
+    return found

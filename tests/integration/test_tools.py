@@ -13,6 +13,7 @@ from adapters.nats import commands
 from adapters.nats.commands import CommandClient, CommandServer
 from adapters.nats.connect import command_subject
 from adapters.nats.consumer import Redeliver
+from adapters.nats.opening import OpeningClient
 from adapters.tools.note import NoteTool
 from domain.actions import (
     ActionFailed,
@@ -53,7 +54,9 @@ def _release() -> Iterator[None]:
 def _execution(stack: Stack, *tools: Tool) -> Execution:
     every: tuple[Tool, ...] = (NoteTool(), *tools)
     named = {tool.name: tool for tool in every}
-    return Execution(named, stack.executor, TimeOrderedIds(), seconds_max=_TOOL_SECONDS_MAX)
+    return Execution(
+        named, stack.executor, OpeningClient(stack.client), TimeOrderedIds(), seconds_max=_TOOL_SECONDS_MAX
+    )
 
 
 async def test_what_a_tool_does_wrong_ends_as_a_failed_action_and_the_next_one_runs(stack: Stack) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -29,17 +30,15 @@ _HUNG = "Postgres session hung"
 _HUNG_SECONDS = 7.5
 """Longer than psycopg waits for a cancelled statement (5 s), so that its appender gives the connection up."""
 _STOPPED_SECONDS_MAX = 1.0
-_LOOKS_MAX = 200
-
-
+_LOOK_SECONDS_MAX = 10.0
 _SESSIONS = """
 SELECT pid FROM pg_stat_activity
 WHERE application_name LIKE 'stele %' AND pid <> pg_backend_pid() AND datname = current_database()
 ORDER BY application_name = 'stele appender' DESC, pid
 """
-_WORKING = """
-SELECT pid, coalesce(wait_event IN ('WalSync', 'WalWrite'), false) AS committing FROM pg_stat_activity
-WHERE application_name = 'stele appender' AND state = 'active' ORDER BY committing DESC, pid LIMIT 1
+_COMMITTING = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name = 'stele appender' AND state = 'active' AND wait_event IN ('WalSync', 'WalWrite')
 """
 
 
@@ -67,7 +66,7 @@ class Chaos:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, but never in the middle of one."""
-        acts: dict[str, Callable[[], Awaitable[None]]] = {
+        acts: dict[str, Callable[[], Awaitable[bool | None]]] = {
             "connection terminated": self._terminate,
             "writer killed": self._kill_writer,
             "writer stopped for a while": self._stop_writer,
@@ -82,8 +81,7 @@ class Chaos:
             for name in bag:
                 if await _pause(stop, self._chance.uniform(0.2, 1.8) * self._pause_seconds):
                     return
-                await acts[name]()
-                self.happened[name] += 1
+                self.happened[name] += await acts[name]() is not False
 
     async def _terminate(self) -> None:
         """Any session of Stele: appenders, readers, listeners, projector, relay."""
@@ -94,18 +92,20 @@ class Chaos:
                     index = min(self._chance.randrange(len(pids)), self._chance.randrange(len(pids)))
                     await connection.execute("SELECT pg_terminate_backend(%s)", [pids[index]])
 
-    async def _hang(self) -> None:
-        """An appender's session, if possible where its commit is on disk and nobody sees it yet."""
+    async def _hang(self) -> bool:
+        """An appender's session, where its commit is on its way to the disk and nobody sees it yet."""
         with contextlib.suppress(psycopg.OperationalError, ProcessLookupError):
             async with await connect(self._conninfo) as connection:
                 pid = await _committing(connection)
                 if pid is None:
-                    return
+                    return False
                 os.kill(pid, signal.SIGSTOP)
                 try:
                     await asyncio.sleep(_HUNG_SECONDS)
                 finally:
                     os.kill(pid, signal.SIGCONT)
+                return True
+        return False
 
     async def _kill_writer(self) -> None:
         self._chance.choice(self._writers).send(signal.SIGKILL)
@@ -130,12 +130,13 @@ class Chaos:
 
 
 async def _committing(connection: AsyncConnection[Any]) -> int | None:
-    """The session of an appender that waits for its commit to be on disk, or one that does anything at all."""
-    for _ in range(_LOOKS_MAX):
-        row = await (await connection.execute(_WORKING)).fetchone()
-        if row is not None and row[1]:
+    """The session of an appender that waits for its commit to be on disk; None when none was seen to do so."""
+    deadline = time.monotonic() + _LOOK_SECONDS_MAX
+    while time.monotonic() < deadline:
+        row = await (await connection.execute(_COMMITTING)).fetchone()
+        if row is not None:
             return int(row[0])
-    return int(row[0]) if row is not None else None
+    return None
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> bool:

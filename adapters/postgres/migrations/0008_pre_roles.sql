@@ -86,7 +86,7 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', held);
         EXECUTE format('CREATE POLICY owner ON %s TO %s USING ((SELECT pg_has_role(%L, ''USAGE'')))', held, owner, owner);
         IF held <> 'stele_keys.subject_keys'::regclass THEN
-            EXECUTE format('CREATE POLICY tenant ON %s FOR SELECT TO stele_reader USING (agent_id = stele.tenant_v1())',
+            EXECUTE format('CREATE POLICY tenant ON %s FOR SELECT TO stele_reader USING (agent_id = (SELECT stele.tenant_v1()))',
                            held);
         END IF;
     END LOOP;
@@ -99,7 +99,7 @@ CREATE POLICY hub ON stele.entries FOR SELECT TO stele_writer USING (true);
 CREATE POLICY hub ON stele_keys.subject_keys TO stele_writer USING (true);
 -- A page says where its generation is; that row is no tenant's.
 CREATE POLICY checkpoint ON stele.entries FOR SELECT TO stele_reader USING (
-    agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' AND stele.tenant_v1() IS NOT NULL);
+    agent_id = '00000000-0000-0000-0000-000000000000' AND key = '' AND (SELECT stele.tenant_v1()) IS NOT NULL);
 
 GRANT USAGE ON SCHEMA stele TO stele_owner, stele_projector, stele_writer, stele_reader;
 GRANT USAGE ON SCHEMA stele_keys TO stele_owner, stele_writer;

@@ -63,6 +63,10 @@ SELECT position, event_id, agent_id, stream_id, version, type, schema_version, d
        causation_id, correlation_id, traceparent, subjects
 FROM stele.log WHERE position = ANY(%b) AND agent_id = %s ORDER BY position
 
+-- positions_about: where a person's key seals something (agent, person, after, before)
+SELECT position FROM stele.log
+WHERE agent_id = %s AND subjects @> ARRAY[%s]::uuid[] AND position > %s AND position < %s ORDER BY position
+
 -- head: the newest position
 SELECT position FROM stele.head
 

@@ -3,6 +3,7 @@
 `POSTGRES_ENABLE_DB_FUNCTIONS` stays off, as is the default: with it on, readers miss events (docs/adr/0002).
 """
 
+import importlib
 import importlib.util
 import itertools
 import time
@@ -22,6 +23,12 @@ MISSING = "" if importlib.util.find_spec(NAME) is not None else "the package eve
 _EVENTS_SAVED_AT_ONCE = 100
 """With thousands in one save its recorder stands still for good: both ends of the connection wait to send."""
 _PROJECT_SECONDS_MAX = 300.0
+
+
+def load() -> None:
+    """Import what is used of it, so that it is there from the beginning, as ours is (workers/memory.py)."""
+    if not MISSING:
+        importlib.import_module("tests.bench.peers.library")
 
 
 class Stock:

@@ -10,4 +10,4 @@ from tests.bench.rows.projections import live, rebuild
 from tests.bench.rows.python_cost import python
 from tests.bench.rows.reading import read
 
-ROWS = {row.name: row for row in (append, lone, processes, rebuild, live, read, growth, memory, lock, python)}
+ROWS = {row.name: row for row in (append, lone, processes, rebuild, live, read, lock, python, growth, memory)}

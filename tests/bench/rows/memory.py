@@ -31,7 +31,7 @@ _CHECKPOINT = "SELECT position FROM stele.checkpoints WHERE topic = %s AND live"
     new streams, to existing ones from anywhere in the log, transcript chunks, and with idempotency keys, as fast as it
     lets them; everything that a serving process imports is in it, and no sockets. The *projector*, with every topic at
     the head of the log, follows meanwhile, falls behind, and catches up. The highest that there was, and below it, by
-    how much the process grew from the moment when it was ready to the end of its work.""",
+    how much the process grew from the moment when it was ready to the end of its work. Once for each size.""",
 )
 async def memory(bench: Bench) -> list[Line]:
     found: dict[str, list[Resident]] = {_RUNTIME: [], _PROJECTOR: [], _REBUILD: []}

@@ -25,9 +25,9 @@ Compose = dict[str, Any]
 Service = dict[str, Any]
 
 NEEDS = {
-    "bootstrap": {"STELE_POSTGRES_URL"},
-    "serve": {"STELE_POSTGRES_URL", "STELE_NATS_URL"},
-    "projector": {"STELE_POSTGRES_URL"},
+    "bootstrap": {"STELE_POSTGRES_URL", "STELE_MASTER_KEYS"},
+    "serve": {"STELE_POSTGRES_URL", "STELE_NATS_URL", "STELE_MASTER_KEYS"},
+    "projector": {"STELE_POSTGRES_URL", "STELE_MASTER_KEYS"},
     "relay": {"STELE_POSTGRES_URL", "STELE_NATS_URL"},
     "planner": {"STELE_NATS_URL"},
     "executor": {"STELE_NATS_URL"},

@@ -35,7 +35,12 @@ from tests.acceptance.compose import (
 from tests.hub import until, write_meeting
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {"STELE_DB_PASSWORD": "d" * 32, "STELE_NATS_PASSWORD": "n" * 32, "STELE_LIVEKIT_SECRET": "l" * 32}
+SECRETS = {
+    "STELE_DB_PASSWORD": "d" * 32,
+    "STELE_NATS_PASSWORD": "n" * 32,
+    "STELE_LIVEKIT_SECRET": "l" * 32,
+    "STELE_MASTER_KEYS": f"k1:{'k' * 43}",
+}
 _WAIT_SECONDS_MAX = 20.0
 _LINES = 40
 

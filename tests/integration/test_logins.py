@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -48,8 +49,8 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("pg"))
+def server(scratch: Path) -> Iterator[Server]:
+    postgres = EmbeddedPostgres(scratch / f"pg{uuid4().hex[:8]}")
     yield Server(postgres.start())
     postgres.stop()
 
@@ -109,6 +110,26 @@ async def test_an_operator_may_keep_the_owner_from_the_processes(server: Server)
     async with await AsyncConnection.connect(running) as connection:
         with pytest.raises(InsufficientPrivilege):
             await connection.execute("ALTER TABLE stele.log DISABLE TRIGGER append_only")
+
+
+async def test_a_release_from_before_the_roles_goes_on_beside_this_one(server: Server) -> None:
+    """It takes no role on: what its login could do, it can, and what it makes is not in the way."""
+    database = server.database("hub", "app", "CREATEROLE")
+    await migrate(database)
+    async with (
+        await connect(database, "older", None) as older,
+        await connect(database, "test", "stele_projector") as own,
+    ):
+        head = await append(older, history(SEED, 60))
+        seen = await (await older.execute("SELECT count(*), count(DISTINCT agent_id) FROM stele.log")).fetchone()
+        assert seen == (head, len(AGENTS))
+        store, theirs = PostgresEntryStore(own), PostgresEntryStore(older)
+        made = await theirs.open("transcripts", 1)
+        moved = await store.save(made, (), head)
+        await theirs.still(moved)
+        mine = await store.create_aside("transcripts", 1)
+        await theirs.drop(mine.id)
+        await store.drop(made.id)
 
 
 def test_bootstrap_says_in_one_line_what_an_administrator_has_to_run(server: Server, tmp_path: Path) -> None:

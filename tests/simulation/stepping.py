@@ -50,13 +50,18 @@ class SteppedStore:
     def __init__(self, store: Builds, pause: Pause) -> None:
         self._store = store
         self._pause = pause
+        self.before: str | None = None
+        """The call that it pauses before."""
 
     async def _paused(self, call: Coroutine[Any, Any, T]) -> T:
+        self.before = call.__name__  # type: ignore[attr-defined]  # it is that of an async def
         try:
             await self._pause()
         except BaseException:
             call.close()
             raise
+        finally:
+            self.before = None
         result = await call
         await self._pause()
         return result

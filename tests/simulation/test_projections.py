@@ -22,6 +22,7 @@ from tests.unit.letters import letters
 PROJECTORS, BUILDERS = ("one", "two"), ("builder", "other builder")
 EVERYBODY = (*PROJECTORS, *BUILDERS)
 NEWEST = 3
+_STEPS_TO_A_CALL_MAX = 60
 _STEPS_MAX = 5_000
 """A projector that is left alone comes to the head of so short a log in far fewer."""
 
@@ -33,21 +34,24 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.world = self.make_world()
         self.plain = Plain()
-        self.releases: dict[str, AnyProjection] = {name: letters(1, fixed=False) for name in EVERYBODY}
+        self.releases: dict[str, AnyProjection] = {name: letters(1) for name in EVERYBODY}
         self.processes: dict[str, Process] = {}
         self.served = 0
 
     def make_world(self) -> World:
         return MemoryWorld()
 
-    def run_process(self, name: str, steps: int, limit: int) -> None:
+    def run_process(self, name: str, steps: int, limit: int, until: str | None = None) -> None:
+        """So many steps, or fewer, when it comes to a call to its store that has this name."""
         if name not in self.processes:
             work = rebuild if name in BUILDERS else follow
             self.processes[name] = self.world.process(self.releases[name], work)
         process = self.processes[name]
         process.limit = limit
         try:
-            alive = all(process.step() for _ in range(steps))
+            alive = process.step()
+            while alive and steps > 1 and (until is None or process.before != until):
+                steps, alive = steps - 1, process.step()
         except (CheckpointMoved, ProjectionStopped, LiveIsNewer, BuildRunning):
             alive = False
         if not alive:
@@ -73,11 +77,26 @@ class AnyHistory(RuleBasedStateMachine):
     def a_builder_goes_on(self, name: str, steps: int, limit: int) -> None:
         self.run_process(name, steps, limit)
 
+    @rule(
+        name=st.sampled_from(EVERYBODY),
+        call=st.sampled_from(["save", "take_over", "stop", "differences"]),
+        said=st.lists(sayings("-"), max_size=3),
+        other=st.sampled_from(PROJECTORS),
+        steps=st.integers(0, 12),
+    )
+    def something_comes_in_between(self, name: str, call: str, said: list[Saying], other: str, steps: int) -> None:
+        """Just before a call that one is about to make."""
+        self.run_process(name, _STEPS_TO_A_CALL_MAX, 5, until=call)
+        self.append(said)
+        if other != name and steps > 0:
+            self.run_process(other, steps, 5)
+        self.run_process(name, 2, 5)
+
     @rule(name=st.sampled_from(EVERYBODY))
     def a_process_is_killed(self, name: str) -> None:
         self.kill_process(name)
 
-    @rule(name=st.sampled_from(EVERYBODY), version=st.integers(1, NEWEST), fixed=st.booleans())
+    @rule(name=st.sampled_from(EVERYBODY), version=st.integers(1, NEWEST), fixed=st.sampled_from([True, True, False]))
     def a_release_is_deployed(self, name: str, version: int, fixed: bool) -> None:
         self.kill_process(name)
         self.releases[name] = letters(version, fixed=fixed)

@@ -41,6 +41,10 @@ class Process(Protocol):
     limit: int
     """Events in its next page."""
 
+    @property
+    def before(self) -> str | None:
+        """The call to the store that it pauses before, if it does."""
+
     def step(self) -> bool:
         """Go on to the next pause; False at the end. Raises what the process dies of."""
 
@@ -63,8 +67,12 @@ class _Driven:
     def __init__(self, log: MemoryLog, shelf: Shelf, release: AnyProjection, work: Work) -> None:
         self.limit = 1
         self._store = MemoryEntryStore(shelf)
-        stepped = SteppedStore(self._store, pause)
-        self._running = work(SteppedLog(log, pause), stepped, release, lambda: self.limit, pause)
+        self._stepped = SteppedStore(self._store, pause)
+        self._running = work(SteppedLog(log, pause), self._stepped, release, lambda: self.limit, pause)
+
+    @property
+    def before(self) -> str | None:
+        return self._stepped.before
 
     def step(self) -> bool:
         try:
@@ -116,9 +124,13 @@ class _Task:
         self._world = world
         self._waits, self._go = asyncio.Event(), asyncio.Event()
         self._connection = world.run(connect(world.conninfo, "simulated", "stele_projector"))
-        store = SteppedStore(PostgresEntryStore(self._connection), self._pause)
-        running = work(SteppedLog(world.log, self._pause), store, release, lambda: self.limit, self._pause)
+        self._stepped = SteppedStore(PostgresEntryStore(self._connection), self._pause)
+        running = work(SteppedLog(world.log, self._pause), self._stepped, release, lambda: self.limit, self._pause)
         self._task = world.run(self._begin(running))
+
+    @property
+    def before(self) -> str | None:
+        return self._stepped.before
 
     async def _begin(self, running: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return asyncio.create_task(running)

@@ -45,13 +45,14 @@ async def _see_to_the_owner(conninfo: str, token_file: Path, settings: Settings)
         log = PostgresLog(reading, appender)
         await refuse_unreadable(log)
         await prepare(settings, reading)
-        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds(), vault(settings, reading))
-        if await _valid(log, _read(token_file)):
-            return
+        keys = vault(settings, reading)
+        runtime = Runtime(log, parts.SystemClock(), parts.TimeOrderedIds(), keys)
         first = await log.read(0, 1)
         created = first[0].payload if first else None
         agent_id = created.agent_id if isinstance(created, AgentCreated) else parts.TimeOrderedIds().new()
-        await _give_token(runtime, agent_id, "hub", token_file, _FIRST_ROLES, exists=created is not None)
+        if not await _valid(log, _read(token_file)):
+            await _give_token(runtime, agent_id, "hub", token_file, _FIRST_ROLES, exists=created is not None)
+        await keys.pseudonym(agent_id, "")  # a hub has a key from its start: who comes with another master key is told
 
 
 async def create_agent(conninfo: str, name: str, token_file: Path, settings: Settings) -> UUID:

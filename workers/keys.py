@@ -48,6 +48,9 @@ async def prepare(settings: Settings, pool: AsyncConnectionPool[AsyncConnection[
     if settings.master_keys is None and not await PostgresKeyStore(pool).any():
         create_file(master_key_file(settings))
     keys = master_keys(settings)
+    missing = set(await PostgresKeyStore(pool).count()).difference(keys.ids)
+    if missing:
+        raise NotConfigured(f"persons' keys are wrapped by the master keys {sorted(missing)}, which are not here")
     for agent_id, key in await PostgresKeyStore(pool).others("", limit=1):
         try:
             keys.unwrap(agent_id, key)

@@ -61,6 +61,7 @@ def _another_server(hub: RunningHub) -> Iterator[tuple[str, subprocess.Popen[byt
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     servers = {"STELE_POSTGRES_URL": hub.ready["postgres_url"], "STELE_NATS_URL": hub.ready["nats_url"]}
+    servers["STELE_MASTER_KEY_FILE"] = str(hub.data / "master.key")
     with subprocess.Popen([*STELE, "serve"], env={**os.environ, **servers, "STELE_PORT": port}) as process:
         url = f"http://127.0.0.1:{port}"
         try:

@@ -89,6 +89,7 @@ class StateShelf:
 
     async def finish(self, generation: int) -> bool:
         """Let readers find it. False: a person was erased meanwhile, and this state may hold their words."""
+        await self._connection.execute(_SQL["index"], [generation])
         return (await self._connection.execute(_SQL["finish"], [generation])).rowcount == 1
 
     async def kept(self) -> list[Kept]:

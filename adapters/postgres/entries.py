@@ -161,7 +161,10 @@ class PostgresEntryStore:
         return Difference(*row) if row is not None else None
 
     async def take_over(self, built: Generation, *, same_as: int | None = None) -> tuple[int, ...] | None:
-        with contextlib.suppress(UndefinedTable):  # statistics, before readers come
+        with contextlib.suppress(UndefinedTable):  # indexes and statistics, before readers come
+            async with self._connection.transaction():
+                await self._connection.execute("SET LOCAL statement_timeout = 0")
+                await self._connection.execute(_SQL["index"], [built.id])
             table = sql.Identifier("stele", f"entries_{built.id}")
             await self._connection.execute(sql.SQL("ANALYZE {}").format(table))
         async with self._connection.transaction():

@@ -6,7 +6,7 @@ from tests.soak import kill_run
 from tests.soak.victims import SoakHub
 
 SEED = 5
-ROUNDS = 4
+ROUNDS = 3
 
 
 async def test_I11_nothing_acknowledged_is_lost_or_doubled_by_kill_9(scratch: Path) -> None:
@@ -14,7 +14,7 @@ async def test_I11_nothing_acknowledged_is_lost_or_doubled_by_kill_9(scratch: Pa
     hub = SoakHub(scratch / "kill")
     hub.start()
     try:
-        outcome = await kill_run.run(hub, ROUNDS, SEED, lambda *_: None)
+        outcome = await kill_run.run(hub, ROUNDS, SEED, lambda *_: None, progress=10)
     finally:
         hub.stop()
     print(f"seed {SEED}: {outcome}")

@@ -12,7 +12,7 @@ from adapters.postgres.as_of import PostgresStates, StateShelf
 from adapters.postgres.connect import Pool, connect, pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.migrate import migrate
-from tests.keys import vault
+from tests.keys import MASTER, vault
 from workers.as_of import Builder, Dropper
 from workers.past import BuiltPast
 
@@ -39,6 +39,7 @@ class Pasts:
     @pytest.fixture
     async def past(self, database: str, reading: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BuiltPast]:
         monkeypatch.setenv("STELE_POSTGRES_URL", database)
+        monkeypatch.setenv("STELE_MASTER_KEYS", MASTER)
         async with running(BuiltPast(PostgresStates(reading))) as past:
             yield past
 

@@ -14,6 +14,7 @@ from projections.past import StillBuilding
 from projections.topics import TOPICS
 from tests.integration.histories import AGENTS, append, history
 from tests.integration.pasts import SEED, Connection, Pasts, count, made, running, states, until
+from tests.keys import MASTER
 from workers.as_of import Builder, Dropper
 from workers.past import BuiltPast
 
@@ -30,6 +31,7 @@ class TestWhatIsKept(Pasts):
         self, database: str, connection: Connection, reading: Pool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("STELE_POSTGRES_URL", database)
+        monkeypatch.setenv("STELE_MASTER_KEYS", MASTER)
         head = await append(connection, history(SEED, 200))
         async with running(BuiltPast(PostgresStates(reading), wait_seconds_max=0.2)) as past:
             async with await connect(database, "blocker", None) as blocker, blocker.transaction():

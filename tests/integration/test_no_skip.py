@@ -13,7 +13,7 @@ from tests.soak.stock import StockPlan
 
 SEED = 20
 EVENTS_MIN = 3_000
-SECONDS = 6.0
+SECONDS = 5.0
 
 
 @pytest.fixture

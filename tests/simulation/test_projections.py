@@ -4,7 +4,7 @@ moment each generation is the plain fold of the log up to its checkpoint, and in
 
 import asyncio
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from psycopg.conninfo import conninfo_to_dict
@@ -172,6 +172,12 @@ def test_any_history_in_postgres(postgres_server: str, database: str) -> None:
         def make_world(self) -> World:
             return PostgresWorld(databases.new())
 
-    few = settings(max_examples=12, stateful_step_count=30, deadline=None, print_blob=True)
+    few = settings(
+        max_examples=25,
+        stateful_step_count=30,
+        deadline=None,
+        print_blob=True,
+        phases=[Phase.reuse, Phase.generate],  # what fails here is made smaller in memory
+    )
     with databases.template(str(conninfo_to_dict(database)["dbname"])):
         run_state_machine_as_test(AnyHistoryInPostgres, settings=few)

@@ -16,8 +16,7 @@ from tests.soak.victims import VICTIMS, SoakHub
 
 SPOKEN = "stele.transcripts.v1.TranscriptChunkRecorded"
 _CLIENTS = 6
-_PROGRESS_COMMANDS = 8 * _CLIENTS
-"""Acknowledged after a death, before the next one."""
+_PROGRESS_COMMANDS = 50
 _HASTE = 0.2
 """How often the next death does not wait for that: what is killed is just starting."""
 _BACK_SECONDS_MAX = 60.0
@@ -55,16 +54,17 @@ class KillOutcome(Struct):
 Show = Callable[[int, KillOutcome], None]
 
 
-async def run(hub: SoakHub, rounds: int, seed: int, show: Show) -> KillOutcome:
-    """The hub runs, and goes on running."""
+async def run(hub: SoakHub, rounds: int, seed: int, show: Show, *, progress: int = _PROGRESS_COMMANDS) -> KillOutcome:
+    """The hub runs, and goes on running. `progress`: commands acknowledged after a death, before the next one."""
     began, outcome = time.monotonic(), KillOutcome()
     load, stop = Load(hub.ready["url"], hub.token, seed, _CLIENTS), asyncio.Event()
     loading = asyncio.create_task(load.run(stop))
     chance = random.Random(f"{seed} kill")
     try:
-        await _progress(load, loading)
+        await _progress(load, loading, progress)
         for outcome.rounds in range(1, rounds + 1):
-            await _round(hub, load, loading, chance, outcome.killed)
+            if await _death(hub, chance, outcome.killed):
+                await _progress(load, loading, progress)
             outcome.acknowledged = len(load.acknowledged)
             show(outcome.rounds, outcome)
     except AssertionError as error:
@@ -85,21 +85,18 @@ async def run(hub: SoakHub, rounds: int, seed: int, show: Show) -> KillOutcome:
     return outcome
 
 
-async def _round(
-    hub: SoakHub, load: Load, loading: "asyncio.Task[None]", chance: random.Random, killed: Counter[str]
-) -> None:
-    """One death. Raises AssertionError when what was killed, or the answers, do not come back."""
+async def _death(hub: SoakHub, chance: random.Random, killed: Counter[str]) -> bool:
+    """One of them dies and comes back; False when the next one is in haste. Raises AssertionError when it does not."""
     await asyncio.sleep(chance.random() * 0.3)
     victim = chance.choice(VICTIMS)
     before = hub.kill_one(victim)
     killed[victim] += before is not None
     await _until(lambda: hub.pid(victim) not in (None, before), f"{victim} did not come back")
-    if chance.random() >= _HASTE:
-        await _progress(load, loading)
+    return chance.random() >= _HASTE
 
 
-async def _progress(load: Load, loading: "asyncio.Task[None]") -> None:
-    enough = len(load.acknowledged) + _PROGRESS_COMMANDS
+async def _progress(load: Load, loading: "asyncio.Task[None]", commands: int) -> None:
+    enough = len(load.acknowledged) + commands
     await _until(lambda: len(load.acknowledged) >= enough or loading.done(), "nothing more was acknowledged")
     assert not loading.done(), "a client gave up"
 

@@ -19,6 +19,7 @@ from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.postgres.connect import pool
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.migrate import migrate
+from tests.keys import MASTER
 from tests.soak import readers
 from tests.soak.admin import connect
 from tests.soak.audit import Audit
@@ -31,7 +32,9 @@ from workers import parts
 
 READERS = ("paging", "hint and poll", "relay", "projector")
 _TICK_SECONDS = 0.25
-_DRAIN_SECONDS_MAX = 180.0
+_DRAIN_SECONDS_MAX = 120.0
+_FALLS_MAX = 10
+"""More of them are no start-up while Postgres was away."""
 _SETTINGS = (
     "ALTER SYSTEM SET checkpoint_timeout = '30s'",  # a recovery takes a second, not a minute of the run
     "ALTER SYSTEM SET autovacuum_naptime = '1s'",  # with a kill every 20 s, a usual autovacuum would never begin
@@ -80,6 +83,7 @@ class Run:
         self._acks = servers.folder / "acks"
         self._logs = servers.folder / "logs"
         self._held = False
+        self._kept: dict[str, Kept] = {}
 
     async def run(self) -> Outcome:
         self._acks.mkdir()
@@ -131,8 +135,9 @@ class Run:
         """The relay and the projector of the product, each a process that is started again when it falls."""
         self._lifeline, holding = os.pipe()
         environment = {"STELE_POSTGRES_URL": conninfo, "STELE_NATS_URL": nats, "STELE_LOG_LEVEL": "WARNING"}
+        environment["STELE_MASTER_KEYS"] = MASTER
         commands = {"relay": ["-m", "workers", "relay"], "projector": ["-m", "tests.soak.topic", conninfo]}
-        kept = {
+        kept = self._kept = {
             name: Kept(name, _python(*command), self._logs, self._lifeline, **environment)
             for name, command in commands.items()
         }
@@ -212,6 +217,11 @@ class Run:
 
     def _wrong(self) -> bool:
         found = [watch.fault for watch in self._watches.values() if watch.fault is not None]
+        found += [
+            f"{name} falls again and again by itself, see {one.log}"
+            for name, one in self._kept.items()
+            if len(one.falls) > _FALLS_MAX
+        ]
         self._faults += [fault for fault in found if fault not in self._faults]
         return bool(self._faults)
 

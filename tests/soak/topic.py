@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Iterable
 
+from pydantic import SecretStr
+
 import domain.contexts  # noqa: F401  registers every event
 from domain.events import REGISTRY, Recorded
 from projections import topics
 from projections.projection import Projection, Value
+from tests.keys import MASTER
 from workers import projector
 from workers.settings import Settings
 
@@ -33,7 +36,7 @@ PROJECTION = Projection(topic=TOPIC, version=1, reads=REGISTRY.values(), value=S
 def main(conninfo: str) -> None:
     topics.TOPICS.clear()
     topics.TOPICS[TOPIC] = PROJECTION
-    projector.main(Settings(postgres_url=conninfo, log_level="WARNING"))
+    projector.main(Settings(postgres_url=conninfo, master_keys=SecretStr(MASTER), log_level="WARNING"))
 
 
 if __name__ == "__main__":

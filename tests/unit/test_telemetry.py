@@ -34,7 +34,7 @@ def _application(now: Callable[[], float] = lambda: 7.0) -> Telemetry:
     async def metrics(accept: str) -> tuple[bytes, str]:
         return b"", accept
 
-    app = create_app(None, Operations(ready, lambda task, topic: None, metrics))  # type: ignore[arg-type, return-value]
+    app = create_app(None, Operations(ready, None, metrics))  # type: ignore[arg-type]
     return Telemetry(app, app.state.templates, now)
 
 

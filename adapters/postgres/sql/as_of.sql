@@ -41,6 +41,9 @@ SET LOCAL statement_timeout = 0
 -- checkpoint: where a generation is
 SELECT position FROM stele.checkpoints WHERE generation = %s
 
+-- index: what readers of a generation need, as in entries.sql
+SELECT stele.index_generation_v1(%s)
+
 -- finish: it is built; no row when it was forgotten meanwhile
 UPDATE stele.as_of SET ready = true, used_at = clock_timestamp() WHERE generation = %s
 

@@ -12,7 +12,10 @@ VALUES (%s, '00000000-0000-0000-0000-000000000000', '', 0) ON CONFLICT DO NOTHIN
 SELECT position FROM stele.checkpoints WHERE generation = %s
 
 -- create: a generation with its table (topic, version, live, aside)
-SELECT stele.create_generation_v1(%s, %s, %s, %s)
+SELECT stele.create_generation_v2(%s, %s, %s, %s)
+
+-- index: what readers of a generation need
+SELECT stele.index_generation_v1(%s)
 
 -- claim: a generation that is built aside belongs to one builder, as long as its connection lives
 SELECT pg_try_advisory_lock(1398031724, %s)

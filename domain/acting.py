@@ -13,7 +13,7 @@ from domain.actions import (
     StartAction,
     Status,
 )
-from domain.people import require_people
+from domain.people import readable, require_people
 from domain.refusals import Refusal
 from domain.runtime import Work, handles
 
@@ -31,7 +31,8 @@ async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
 async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
-    action.reject(work.actor, command.reason)
+    about = action.require().person_ids
+    action.reject(work.actor, command.reason, readable=await readable(work, about))
     return {"action_id": action.id, "status": action.status}
 
 
@@ -65,5 +66,6 @@ async def _approved_at(approved: ActionApproved, work: Work) -> int:
 async def finish(command: FinishAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
-    action.finish(command)
+    about = action.require().person_ids
+    action.finish(command, readable=await readable(work, about))
     return {"action_id": action.id, "status": action.status}

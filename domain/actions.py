@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain import canonical
+from domain import canonical, personal
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
 from domain.limits import APPROVAL_SECONDS, FAILURE_CHARS_MAX, LABEL_CHARS_MAX, LEASE_SECONDS, RESULT_BYTES_MAX
@@ -166,11 +166,12 @@ class Action(Aggregate):
             about=proposed.person_ids,
         )
 
-    def reject(self, by: str, reason: str) -> None:
+    def reject(self, by: str, reason: str, *, readable: bool = True) -> None:
+        """Whoever it is about may have been erased: then it is decided all the same, and the reason is not kept."""
         if len(reason) > LABEL_CHARS_MAX or "\0" in reason:
             raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters, none of them NUL")
         proposed = self._require_proposed()
-        self.emit(ActionRejected(self.id, proposed.space_id, by, reason), about=proposed.person_ids)
+        self._tell(ActionRejected(self.id, proposed.space_id, by, reason), proposed, readable)
 
     def _require_proposed(self) -> Proposed:
         proposed = self.require()
@@ -214,7 +215,14 @@ class Action(Aggregate):
             )
         self.emit(ActionOutcomeUnknown(self.id, started.space_id, started.attempt_id))
 
-    def finish(self, command: FinishAction) -> None:
+    def _tell(self, event: Event, proposed: Proposed, readable: bool) -> None:
+        """Sealed for whoever the action is about; of somebody who was erased nothing is written down."""
+        if readable:
+            self.emit(event, about=proposed.person_ids)
+        else:
+            self.emit(personal.erased(event))
+
+    def finish(self, command: FinishAction, *, readable: bool = True) -> None:
         """Record the outcome of the attempt that holds the lease; said twice, it is recorded once.
 
         Raises Refusal `lease_lost` for another attempt, `action_not_started` when nothing was started.
@@ -229,10 +237,10 @@ class Action(Aggregate):
         outcome = _outcome(command)
         if isinstance(outcome, bytes):
             succeeded = ActionSucceeded(self.id, proposed.space_id, command.attempt_id, outcome.decode())
-            self.emit(succeeded, about=proposed.person_ids)
+            self._tell(succeeded, proposed, readable)
         else:
             failed = ActionFailed(self.id, proposed.space_id, *outcome, attempt_id=command.attempt_id)
-            self.emit(failed, about=proposed.person_ids)
+            self._tell(failed, proposed, readable)
 
     def when(self, event: Event) -> None:
         match event:

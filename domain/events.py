@@ -6,7 +6,6 @@ An event class is a frozen struct whose proto message has the same name, fields,
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
 from typing import Annotated, ClassVar, Literal, TypeVar
 from uuid import UUID
 
@@ -109,6 +108,17 @@ class NewEvent(Struct, frozen=True, gc=False):
         return canonical.encode(self.payload)
 
 
+class _Payload:
+    """The event itself, decoded at the first look; personal fields are ciphertext until a vault has opened it. Raises
+    UnknownEvent. (functools.cached_property takes a lock at every first look before Python 3.12.)
+    """
+
+    def __get__(self, event: "Recorded", owner: object = None) -> Event:
+        payload = decode(event.type, event.schema_version, event.data)
+        event.__dict__["payload"] = payload
+        return payload
+
+
 class Recorded(Struct, frozen=True, dict=True):
     """An event in the log, with its envelope (docs/DESIGN: the log). `data` is canonical JSON (RFC 8785)."""
 
@@ -128,12 +138,7 @@ class Recorded(Struct, frozen=True, dict=True):
     traceparent: str | None
     subjects: tuple[UUID, ...] = ()
 
-    @cached_property
-    def payload(self) -> Event:
-        """The event itself, decoded once; personal fields are ciphertext until a vault has opened it. Raises
-        UnknownEvent.
-        """
-        return decode(self.type, self.schema_version, self.data)
+    payload = _Payload()
 
     def open_as(self, payload: Event) -> None:
         """From now on `payload` is what a vault made of the bytes, which stay as they are."""

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.aggregate import Aggregate
-from domain.events import Event, Personal, event
+from domain.events import Event, Personal, Recorded, event
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 
@@ -34,7 +34,10 @@ class ErasePerson(Command, frozen=True):
 
 
 class Person(Aggregate):
+    fold_version = 2
     erased: bool = False
+    sealed: bool = False
+    """Names and words are sealed with a key. In the logs of before there was one, they are plain text."""
 
     def meet(self, label: str) -> None:
         """Register the person, unless it is known already."""
@@ -42,40 +45,54 @@ class Person(Aggregate):
             self.emit(PersonRegistered(self.id, label), about=(self.id,))
 
     def erase(self) -> None:
-        """Raises Refusal `person_not_found`. Said twice, it is done once."""
+        """Raises Refusal `person_not_found`, and `person_unsealed`. Said twice, it is done once."""
         if not self.exists:
             raise Refusal("person_not_found", f"no person {self.id} in this agent")
+        if not self.sealed:
+            raise Refusal("person_unsealed", "the log took this person's name and words before it could seal them")
         if not self.erased:
             self.emit(PersonErased(self.id))
 
+    def replay(self, recorded: Recorded) -> None:
+        super().replay(recorded)
+        if isinstance(recorded.payload, PersonRegistered):
+            self.sealed = bool(recorded.subjects)
+
     def when(self, event: Event) -> None:
         match event:
+            case PersonRegistered():
+                self.sealed = True
             case PersonErased():
                 self.erased = True
 
 
-async def find_people(work: Work, labels: Collection[str]) -> dict[str, Person]:
-    """The person that each label stands for now, known or not. Who was erased is nobody any more: the same label said
-    again is somebody new.
+async def find_people(work: Work, labels: Collection[str]) -> tuple[dict[str, Person], set[UUID]]:
+    """The person that each label stands for now, known or not; and whom it stood for before. Who was erased is nobody
+    any more: the same label said again is somebody new.
     """
     found: dict[str, Person] = {}
+    erased: set[UUID] = set()
     wanted, generation = set(labels), 0
     while wanted:
         people = {label: Person(await work.pseudonym(f"person:{generation}:{label}")) for label in sorted(wanted)}
         await work.load(*people.values())
         found |= people
         wanted = {label for label, person in people.items() if person.erased}
+        erased |= {people[label].id for label in wanted}
         generation += 1
-    return found
+    return found, erased
+
+
+async def readable(work: Work, person_ids: Collection[UUID]) -> bool:
+    """Nobody of them was erased, nor is until the decision has its positions."""
+    people = [Person(person_id) for person_id in dict.fromkeys(person_ids)]
+    await work.load(*people)
+    return not any(person.erased for person in people)
 
 
 async def require_people(work: Work, person_ids: Collection[UUID]) -> None:
-    """Raises Refusal `person_erased` when somebody of them was erased; they are not until the decision has its
-    positions.
-    """
-    people = [Person(person_id) for person_id in dict.fromkeys(person_ids)]
-    await work.load(*people)
-    if any(person.erased for person in people):
+    """Raises Refusal `person_erased` when somebody of them was erased."""
+    if not await readable(work, person_ids):
         raise Refusal("person_erased", "it is about somebody who was erased; nobody can read it any more")
 
 

@@ -159,8 +159,7 @@ class Vault(Protocol):
 
     async def seal(self, agent_id: UUID, events: Sequence[NewEvent]) -> Sealed:
         """Seal the personal fields of every event that has subjects, with all their keys together. An event that makes
-        a key gets a new one. Where a key is gone, the fields say ERASED and the event has no subjects.
-        Raises Refusal `keys_unavailable`.
+        a key gets a new one, and so does a subject that has none. Raises Refusal `keys_unavailable`.
         """
 
     async def open(self, events: Sequence[Recorded]) -> Sequence[Recorded]:

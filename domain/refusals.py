@@ -18,6 +18,9 @@ class Refusal(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+NOT_NOW: Final = frozenset({"conflict", "overloaded", "log_unavailable", "keys_unavailable"})
+"""Refusals that are about the moment, not about the command. They are not kept under its key."""
+
 CODES: Final = frozenset(
     {
         # what was sent is not well-formed
@@ -48,6 +51,7 @@ CODES: Final = frozenset(
         "evidence_unknown",
         "person_not_found",
         "person_erased",
+        "person_unsealed",
         # the same command again
         "idempotency_key_reused",
         "idempotency_key_in_flight",

@@ -14,7 +14,7 @@ from domain import canonical
 from domain.cache import AggregateCache
 from domain.limits import AGGREGATES_CACHED_MAX, CONFLICT_RETRIES_MAX, SNAPSHOT_EVENTS
 from domain.ports import Appended, Clock, Conflict, Ids, KeyReused, Log, Repeated, Transaction, Vault
-from domain.refusals import Refusal
+from domain.refusals import NOT_NOW, Refusal
 from domain.work import Cause, Context, IfMatch, Work
 
 __all__ = ["HANDLERS", "Accepted", "Cause", "Command", "Context", "IfMatch", "Runtime", "Work", "handles"]
@@ -130,7 +130,7 @@ class Runtime:
 
     async def _refuse(self, work: Work, context: Context, refusal: Refusal) -> Accepted:
         """Refuse; with a key, the same command gets the same answer later, whatever has changed since."""
-        if context.key is None:
+        if context.key is None or refusal.code in NOT_NOW:
             raise refusal
         after = refusal.retry_after_seconds
         kept = _Answer(refusal_code=refusal.code, refusal_detail=refusal.detail, retry_after_seconds=after)

@@ -111,12 +111,14 @@ async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, 
         space.require()  # it is something else
     await work.load(space, new=tuple(chunks.values()))
     space.require()
-    people = await find_people(work, {label for _, label, _ in parts})
+    people, erased = await find_people(work, {label for _, label, _ in parts})
     answer = []
     for chunk, label, spoken in parts:
         person = people[label]
-        person.meet(label)
-        recorded = chunk.record(space.id, person.id, spoken)
+        if chunk.said is None:
+            person.meet(label)
+        of_erased = chunk.said is not None and chunk.said[0] in erased
+        recorded = not of_erased and chunk.record(space.id, person.id, spoken)
         answer.append({"chunk_id": chunk.id, "person_id": person.id, "recorded": recorded})
     return {"space_id": space.id, "recorded": sum(part["recorded"] for part in answer), "chunks": answer}
 

@@ -21,7 +21,7 @@ from domain.actions import (
 )
 from domain.events import Recorded
 from domain.personal import ERASED
-from projections.projection import Projection, Value
+from projections.projection import Projection, Value, text
 
 
 class Failure(Struct, frozen=True):
@@ -68,7 +68,7 @@ _EVENTS = (
 def key(event: Recorded) -> Iterable[str]:
     payload = event.payload
     if isinstance(payload, _EVENTS):
-        yield str(payload.action_id)
+        yield text(payload.action_id)
 
 
 def fold(entry: ActionEntry | None, event: Recorded) -> ActionEntry | None:  # noqa: PLR0911  one return an event

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.events import Recorded
 from domain.transcripts import TranscriptChunkRecorded
-from projections.projection import Projection, Value, nothing
+from projections.projection import Projection, Value, nothing, text
 
 
 class TranscriptEntry(Value, frozen=True):
@@ -24,7 +24,7 @@ class TranscriptEntry(Value, frozen=True):
 def key(event: Recorded) -> Iterable[str]:
     match event.payload:
         case TranscriptChunkRecorded(chunk_id=chunk_id):
-            yield str(chunk_id)
+            yield text(chunk_id)
 
 
 def fold(entry: TranscriptEntry | None, event: Recorded) -> TranscriptEntry | None:

@@ -14,6 +14,8 @@ from adapters.vault.vault import KeyVault
 from workers.settings import NotConfigured, Settings
 
 _REWRAP_PAGE = 500
+_ROTATION = 1398031726
+"""The advisory lock of whoever rotates: two at once would each leave out the other's new key."""
 
 
 def master_key_file(settings: Settings) -> Path:
@@ -27,13 +29,7 @@ def master_keys(settings: Settings) -> MasterKeys:
         text = settings.master_keys.get_secret_value()
         return _usable(lambda: text, "STELE_MASTER_KEYS")
     file = master_key_file(settings)
-    try:
-        return _usable(file.read_text, str(file))
-    except OSError as error:
-        raise NotConfigured(
-            f"the master keys cannot be read: {file}: {error.strerror}; persons' keys cannot be opened without them. "
-            "Set STELE_MASTER_KEY_FILE or STELE_MASTER_KEYS, or put the file back"
-        ) from error
+    return _usable(file.read_text, str(file))
 
 
 def vault(settings: Settings, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> KeyVault:
@@ -62,7 +58,10 @@ def _usable(load: Callable[[], str], where: str) -> MasterKeys:
     try:
         return MasterKeys(load)
     except MasterKeyError as error:
-        raise NotConfigured(f"{where}: {error}") from error
+        raise NotConfigured(
+            f"{where}: {error}; persons' keys cannot be opened without them. Set STELE_MASTER_KEY_FILE or "
+            "STELE_MASTER_KEYS, or put the file back"
+        ) from error
 
 
 async def overview(settings: Settings, conninfo: str) -> list[dict[str, Any]]:
@@ -79,7 +78,8 @@ async def rotate(settings: Settings, conninfo: str, tell: Callable[[int, int], N
     """Wrap every person's key by the first master key; in a file, a new one is put first, unless the last rotation was
     not finished. `tell` hears how many of how many are done. Raises NotConfigured.
     """
-    async with connections(conninfo, "keys", 1) as reading:
+    async with connections(conninfo, "keys", 2) as reading, reading.connection() as one_at_a_time:
+        await one_at_a_time.execute("SELECT pg_advisory_lock(%s)", [_ROTATION])  # goes with the connection
         store = PostgresKeyStore(reading)
         keys = master_keys(settings)
         if settings.master_keys is None and not await store.others(keys.current, 1):
@@ -95,5 +95,6 @@ async def rotate(settings: Settings, conninfo: str, tell: Callable[[int, int], N
                 await store.rewrap(agent_id, old, new)
             done += len(page)
             tell(done, total)
+        await one_at_a_time.execute("SELECT pg_advisory_unlock(%s)", [_ROTATION])
     where = "STELE_MASTER_KEYS" if settings.master_keys is not None else str(master_key_file(settings))
     return {"master_key_id": keys.current, "wrapped": done, "where": where}

@@ -38,6 +38,7 @@ STATUS: dict[str, int] = {
     "action_not_found": 404,
     "person_not_found": 404,
     "person_erased": 409,
+    "person_unsealed": 409,
     "action_not_proposed": 409,
     "action_not_approved": 409,
     "action_not_started": 409,

@@ -17,14 +17,12 @@ from domain.actions import FinishAction, StartAction
 from domain.faults import describe
 from domain.limits import COMMAND_REPLY_SECONDS_MAX, POLL_SECONDS
 from domain.planning import RecordPlan
-from domain.refusals import Refusal
+from domain.refusals import NOT_NOW, Refusal
 from domain.runtime import Accepted, Cause, Command, Context, Runtime
 
 ALLOWED: dict[str, tuple[type[Command], ...]] = {"planner": (RecordPlan,), "executor": (StartAction, FinishAction)}
 """A planner proposes, an executor executes what was approved; neither can approve (invariant I7)."""
 
-_NOT_NOW = frozenset({"conflict", "overloaded", "log_unavailable", "keys_unavailable"})
-"""Refusals that are about the moment, not about the command. They are not kept under its key."""
 _CONCURRENCY = 256
 _log = structlog.get_logger()
 
@@ -153,7 +151,7 @@ class CommandClient:
                     await asyncio.sleep(POLL_SECONDS)
                     continue
                 reply = _replies.decode(message.data)
-                if reply.refusal_code not in _NOT_NOW:
+                if reply.refusal_code not in NOT_NOW:
                     return _accepted(reply)
                 _log.warning("command_put_off", command=request.command, code=reply.refusal_code)
                 await asyncio.sleep(reply.retry_after_seconds or POLL_SECONDS)

@@ -89,7 +89,9 @@ class StateShelf:
 
     async def finish(self, generation: int) -> bool:
         """Let readers find it. False: a person was erased meanwhile, and this state may hold their words."""
-        await self._connection.execute(_SQL["index"], [generation])
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL statement_timeout = 0")
+            await self._connection.execute(_SQL["index"], [generation])
         return (await self._connection.execute(_SQL["finish"], [generation])).rowcount == 1
 
     async def kept(self) -> list[Kept]:

@@ -1,6 +1,7 @@
 """Persons' keys in Postgres, wrapped."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +28,14 @@ class PostgresKeyStore:
         return await self._keys("find", [arrays.uuids(agents), arrays.uuids(subjects)])
 
     async def add(self, agent_id: UUID, key: WrappedKey) -> None:
-        async with self._pool.connection() as connection:
+        async with _asked(), self._pool.connection() as connection:
             await connection.execute(_SQL["add"], [agent_id, key.subject_id, key.master_key_id, key.wrapped])
 
     async def others(self, master_key_id: str, limit: int) -> list[tuple[UUID, WrappedKey]]:
         return await self._keys("others", [master_key_id, limit])
 
     async def rewrap(self, agent_id: UUID, old: WrappedKey, new: WrappedKey) -> None:
-        async with self._pool.connection() as connection:
+        async with _asked(), self._pool.connection() as connection:
             await connection.execute(
                 _SQL["rewrap"], [new.master_key_id, new.wrapped, agent_id, old.subject_id, old.wrapped]
             )
@@ -45,15 +46,20 @@ class PostgresKeyStore:
 
     async def count(self) -> dict[str, int]:
         """How many keys each master key wraps."""
-        async with self._pool.connection() as connection:
+        async with _asked(), self._pool.connection() as connection:
             return dict(await (await connection.execute(_SQL["count"])).fetchall())
 
     async def _keys(self, statement: str, arguments: list[object]) -> list[tuple[UUID, WrappedKey]]:
-        try:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(_SQL[statement], arguments)
-                return [(agent, WrappedKey(*key)) for agent, *key in await cursor.fetchall()]
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise Refusal(
-                "keys_unavailable", "the persons' keys cannot be read just now", retry_after_seconds=2.0
-            ) from error
+        async with _asked(), self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            await cursor.execute(_SQL[statement], arguments)
+            return [(agent, WrappedKey(*key)) for agent, *key in await cursor.fetchall()]
+
+
+@asynccontextmanager
+async def _asked() -> AsyncIterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Refusal(
+            "keys_unavailable", "the persons' keys cannot be read just now", retry_after_seconds=2.0
+        ) from error

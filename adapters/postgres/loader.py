@@ -39,19 +39,29 @@ class Loader:
         """As domain.ports.Log.load. Raises psycopg.Error, or psycopg_pool.PoolTimeout."""
         waiting = _Waiting(agent_id, wanted, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        if len(self._tasks) < LOADERS_MAX:
-            task = asyncio.create_task(self._run(), name="loader")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._start()
         return await waiting.answer
 
+    def _start(self) -> None:
+        if self._queue and len(self._tasks) < LOADERS_MAX:
+            task = asyncio.create_task(self._run(), name="loader")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._start()  # for whoever came after it had looked into the queue
+
     async def _run(self) -> None:
+        """Serve the queue on one connection. A query that fails, or a connection that cannot be had, is told to those
+        that it was for.
+        """
         taken: list[_Waiting] = []
         try:
             async with self._pool.connection() as connection:
                 while taken := self._take():
                     await _fetch(connection, taken)
-        except Exception as error:  # whoever waits for it gets it
+        except Exception as error:
             for waiting in taken or self._take():
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
@@ -98,5 +108,5 @@ def items(row: list[Any]) -> list[Snapshot | Recorded]:
     if state is not None:
         items.append(Snapshot(event[3], version, position, Link(event_id, correlation_id), fold, state))
     if event[0] is not None:
-        items.append(recorded(*event))
+        items.append(recorded(event))
     return items

@@ -1,16 +1,20 @@
 """Rows of the log as events."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from psycopg.rows import args_row
 
 from domain.events import Recorded
 
+_ENVELOPE = len(Recorded.__struct_fields__) - 1
+"""Columns in the order of Recorded; the last one, the subjects, is an array or NULL."""
 
-def recorded(*row: Any) -> Recorded:
-    """The columns in the order of Recorded; the last one, the subjects, is an array or NULL."""
-    *envelope, subjects = row
+
+def recorded(values: Sequence[Any]) -> Recorded:
+    subjects = values[_ENVELOPE]
+    envelope = values[:_ENVELOPE]
     return Recorded(*envelope, tuple(subjects) if subjects else ())  # type: ignore[call-arg]
 
 
-event_row = args_row(recorded)
+def event_row(_: object) -> Callable[[Sequence[Any]], Recorded]:
+    """A row factory of psycopg."""
+    return recorded

@@ -6,8 +6,10 @@ of them unwrap.
 
 import base64
 import binascii
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -31,7 +33,13 @@ class MasterKeys:
 
     def __init__(self, load: Callable[[], str]) -> None:
         self._load = load
-        self._keys = parse(load())
+        self._keys = self._read()
+
+    def _read(self) -> dict[str, bytes]:
+        try:
+            return parse(self._load())
+        except OSError as error:
+            raise MasterKeyError(f"the master keys cannot be read: {error.strerror}") from error
 
     @property
     def current(self) -> str:
@@ -44,7 +52,7 @@ class MasterKeys:
         return tuple(self._keys)
 
     def wrap(self, agent_id: UUID, subject_id: UUID, key: bytes) -> WrappedKey:
-        self._keys = parse(self._load())  # rare enough, and a rotation is heard of at once
+        self._keys = self._read()  # rare enough, and a rotation is heard of at once
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(self._keys[self.current]).encrypt(nonce, key, _bound_to(agent_id, subject_id))
         return WrappedKey(subject_id, self.current, nonce + sealed)
@@ -52,7 +60,7 @@ class MasterKeys:
     def unwrap(self, agent_id: UUID, key: WrappedKey) -> bytes:
         """Raises MasterKeyError."""
         if key.master_key_id not in self._keys:
-            self._keys = parse(self._load())
+            self._keys = self._read()
         master = self._keys.get(key.master_key_id)
         if master is None:
             raise MasterKeyError(f"master key {key.master_key_id!r} is not here; it is needed for persons' keys")
@@ -99,6 +107,7 @@ def create_file(path: Path) -> None:
         file.write(generate() + "\n")
         file.flush()
         os.fsync(file.fileno())
+    _sync(path.parent)
 
 
 def add_to_file(path: Path) -> str:
@@ -106,14 +115,27 @@ def add_to_file(path: Path) -> str:
     before = path.read_text()
     parse(before)
     line = generate()
-    aside = path.with_suffix(".new")
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w") as file:
         file.write(line + "\n" + before)
         file.flush()
         os.fsync(file.fileno())
+    shutil.copymode(path, aside)
+    with contextlib.suppress(PermissionError):  # whoever rotates need not be who runs the hub
+        os.chown(aside, path.stat().st_uid, path.stat().st_gid)
     aside.replace(path)
+    _sync(path.parent)
     return line.partition(":")[0]
+
+
+def _sync(folder: Path) -> None:
+    """A new name in it is on disk: no key may be wrapped before by a master key that a power cut could take."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _bound_to(agent_id: UUID, subject_id: UUID) -> bytes:

@@ -15,7 +15,7 @@ from adapters.vault.master import KEY_BYTES, MasterKeyError, MasterKeys
 from domain import personal
 from domain.events import Event, NewEvent, Recorded, decode
 from domain.limits import PERSON_KEY_SECONDS_MAX, PERSON_KEYS_CACHED_MAX
-from domain.ports import KeyStore, Sealed
+from domain.ports import KeyStore, Sealed, WrappedKey
 from domain.refusals import Refusal
 
 _Name = tuple[UUID, UUID]
@@ -43,6 +43,9 @@ class KeyVault:
         made = {event.stream_id: os.urandom(KEY_BYTES) for event in events if event.payload.subject_key == "made"}
         wanted = {(agent_id, subject) for event in events for subject in event.subjects if subject not in made}
         known = await self._learn(wanted)
+        keyless = [whose for whose, one in known.items() if one.key is None]
+        if keyless:
+            known = await self._give(keyless, wanted)
         ciphers: dict[tuple[UUID, ...], Cipher | None] = {}
         sealed = []
         for event in events:
@@ -52,8 +55,23 @@ class KeyVault:
             if event.subjects not in ciphers:
                 ciphers[event.subjects] = _cipher(agent_id, event.subjects, known, made)
             sealed.append(_sealed(agent_id, event, ciphers[event.subjects]))
-        new = tuple(self._master.wrap(agent_id, subject, key) for subject, key in made.items())
+        new = tuple([self._wrap(agent_id, subject, key) for subject, key in made.items()])
         return Sealed(tuple(sealed), new)
+
+    async def _give(self, keyless: list[_Name], wanted: set[_Name]) -> Mapping[_Name, _Known]:
+        """Keys for persons who are in the log from before there were any. (Who was erased is not sealed for: the
+        domain looks, and the log holds it to that.)
+        """
+        for whose in keyless:
+            await self._store.add(whose[0], self._wrap(*whose, os.urandom(KEY_BYTES)))
+            self._known.pop(whose, None)
+        return await self._learn(wanted)
+
+    def _wrap(self, agent_id: UUID, subject_id: UUID, key: bytes) -> WrappedKey:
+        try:
+            return self._master.wrap(agent_id, subject_id, key)
+        except MasterKeyError as error:
+            raise Refusal("keys_unavailable", str(error), retry_after_seconds=2.0) from error
 
     async def open(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         if not any(event.subjects for event in events):
@@ -76,7 +94,7 @@ class KeyVault:
         whose = (agent_id, agent_id)
         key = (await self._learn({whose}))[whose].key
         if key is None:
-            await self._store.add(agent_id, self._master.wrap(agent_id, agent_id, os.urandom(KEY_BYTES)))
+            await self._store.add(agent_id, self._wrap(agent_id, agent_id, os.urandom(KEY_BYTES)))
             self._known.pop(whose, None)
             key = (await self._learn({whose}))[whose].key
         if key is None:
@@ -106,7 +124,7 @@ class KeyVault:
             try:
                 key = self._master.unwrap(whose[0], found[whose]) if whose in found else None
             except MasterKeyError as error:
-                raise Refusal("keys_unavailable", str(error)) from error
+                raise Refusal("keys_unavailable", str(error), retry_after_seconds=2.0) from error
             read[whose] = self._known[whose] = _Known(key, Cipher({whose[1]: key}) if key else None, now)
             self._known.move_to_end(whose)
         while len(self._known) > PERSON_KEYS_CACHED_MAX:

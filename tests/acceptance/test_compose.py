@@ -35,12 +35,8 @@ from tests.acceptance.compose import (
 from tests.hub import until, write_meeting
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {
-    "STELE_DB_PASSWORD": "d" * 32,
-    "STELE_NATS_PASSWORD": "n" * 32,
-    "STELE_LIVEKIT_SECRET": "l" * 32,
-    "STELE_MASTER_KEYS": f"k1:{'k' * 43}",
-}
+SECRETS = {f"STELE_{name}": name[0] * 32 for name in ("DB_PASSWORD", "NATS_PASSWORD", "LIVEKIT_SECRET")}
+SECRETS["STELE_MASTER_KEYS"] = f"k1:{'k' * 43}"
 _WAIT_SECONDS_MAX = 20.0
 _LINES = 40
 

@@ -213,7 +213,7 @@ async def test_starting_answers_with_what_was_approved_and_the_event_that_starte
         "action_id": str(ACTION),
         "status": "started",
         "tool": "note",
-        "arguments": {"text": "buy varnish"},
+        "proposed_position": 1,  # the arguments are there; an answer is kept, and they may be personal
         "event_id": str(event.event_id),
     }
     started = event.payload

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli import hub
-from workers.cli.output import one_line, print_fields, print_json, uuid_of
+from workers.cli.output import CommandFailed, one_line, print_fields, print_json, uuid_of
 
 Data = Annotated[Path | None, typer.Option(help="The data folder of a running hub [default: $STELE_DATA or .stele]")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON value a line")]
@@ -110,6 +110,8 @@ def approve(
     found = hub.find(data)
     entry, etag = found.get_tagged(f"/v1/actions/{_id(action_id)}")
     shown = entry["value"]
+    if shown["arguments_sha256"] == "[erased]":
+        raise CommandFailed("person_erased: it is about somebody who was erased; nobody can read it any more")
     arguments = one_line(dumps(shown["arguments"], ensure_ascii=False), 40_000)
     print(f"{one_line(shown['tool'], 40)}  {arguments}  (SHA-256 {shown['arguments_sha256']})", file=sys.stderr)
     if sys.stdin.isatty() and not yes:

@@ -13,13 +13,14 @@ from typing import Any
 
 import httpx
 
+from domain.refusals import NOT_NOW
 from workers.cli.output import CommandFailed
 from workers.cli.processes import settings
 
 _TIMEOUT_SECONDS = 60.0
 _OUTAGE_SECONDS_MAX = 30.0
 _PAGE = 1_000
-_RETRY = {"overloaded", "log_unavailable", "idempotency_key_in_flight", "unavailable", "projection_behind"}
+_RETRY = NOT_NOW - {"conflict"} | {"idempotency_key_in_flight", "unavailable", "projection_behind"}
 _BUILDING = "as_of_building"
 """Waited for however long it takes: a state of a long past is folded from as many events."""
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from domain.limits import TEXT_CHARS_MAX
+from domain.refusals import NOT_NOW
 from workers.cli.hub import Hub, HubRefused
 from workers.cli.output import CommandFailed, interactive, one_line, print_json
 
@@ -71,6 +72,9 @@ def _create(hub: Hub, space: str) -> None:
             raise
 
 
+_NOT_ABOUT_A_LINE = {"unauthenticated", "forbidden", "space_not_found", *NOT_NOW}
+
+
 class _Sender:
     def __init__(self, hub: Hub, file: Path, space: str) -> None:
         self._hub = hub
@@ -85,7 +89,7 @@ class _Sender:
                 f"/v1/spaces/{self._space}/transcript/batch", {"chunks": [chunk for _, chunk in batch]}
             )
         except HubRefused as refused:
-            if refused.code in ("unauthenticated", "forbidden", "space_not_found", "overloaded", "log_unavailable"):
+            if refused.code in _NOT_ABOUT_A_LINE:
                 raise
             if len(batch) == 1:
                 self.broken += 1

@@ -10,9 +10,10 @@ BEGIN
                    generation, generation);
 END $$;
 
+-- Entries that are there get theirs first; then the old ones go, which locks readers out for a moment.
+SELECT stele.index_generation_v1(id) FROM stele.generations WHERE to_regclass('stele.entries_' || id) IS NOT NULL;
 DROP INDEX stele.entries_position;
 DROP INDEX stele.entries_space;
-SELECT stele.index_generation_v1(id) FROM stele.generations WHERE to_regclass('stele.entries_' || id) IS NOT NULL;
 
 CREATE FUNCTION stele.create_generation_v2(topic text, version integer, live boolean, aside boolean)
 RETURNS integer LANGUAGE plpgsql AS $$

@@ -13,7 +13,7 @@ from domain.actions import (
     StartAction,
     Status,
 )
-from domain.people import readable, require_people
+from domain.people import require_people, subjects
 from domain.refusals import Refusal
 from domain.runtime import Work, handles
 
@@ -22,8 +22,8 @@ from domain.runtime import Work, handles
 async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
-    await require_people(work, action.require().person_ids)
-    action.approve(work.actor, work.now, command.arguments_sha256)
+    about = await require_people(work, action.require().person_ids)
+    action.approve(work.actor, work.now, command.arguments_sha256, about)
     return {"action_id": action.id, "status": action.status}
 
 
@@ -31,8 +31,8 @@ async def approve(command: ApproveAction, work: Work) -> dict[str, Any]:
 async def reject(command: RejectAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
-    about = action.require().person_ids
-    action.reject(work.actor, command.reason, readable=await readable(work, about))
+    about = await subjects(work, action.require().person_ids)
+    action.reject(work.actor, command.reason, about)
     return {"action_id": action.id, "status": action.status}
 
 
@@ -43,8 +43,8 @@ async def start(command: StartAction, work: Work) -> dict[str, Any]:
     """
     action = Action(command.action_id)
     await work.load(action)
-    await require_people(work, action.require().person_ids)
-    action.start(command.attempt_id, work.actor, work.now)
+    about = await require_people(work, action.require().person_ids)
+    action.start(command.attempt_id, work.actor, work.now, about)
     answer: dict[str, Any] = {"action_id": action.id, "status": action.status}
     if action.status is Status.STARTED and action.last is not None and action.approved is not None:
         position = await _approved_at(action.approved, work)
@@ -66,6 +66,5 @@ async def _approved_at(approved: ActionApproved, work: Work) -> int:
 async def finish(command: FinishAction, work: Work) -> dict[str, Any]:
     action = Action(command.action_id)
     await work.load(action)
-    about = action.require().person_ids
-    action.finish(command, readable=await readable(work, about))
+    action.finish(command, await subjects(work, action.require().person_ids))
     return {"action_id": action.id, "status": action.status}

@@ -156,22 +156,22 @@ class Action(Aggregate):
             raise Refusal("action_not_found", f"no action {self.id} in this agent")
         return self.proposed
 
-    def approve(self, by: str, now: datetime, seen_sha256: str | None) -> None:
+    def approve(self, by: str, now: datetime, seen_sha256: str | None, about: tuple[UUID, ...]) -> None:
         proposed = self._require_proposed()
         if seen_sha256 is not None and seen_sha256 != proposed.arguments_sha256:
             raise Refusal("approval_mismatch", "the action's arguments are not those that you saw; read it again")
         digest, expires_at = proposed.arguments_sha256, now + timedelta(seconds=APPROVAL_SECONDS)
         self.emit(
             ActionApproved(self.id, proposed.space_id, proposed.tool, digest, POLICY_VERSION, by, expires_at),
-            about=proposed.person_ids,
+            about=about,
         )
 
-    def reject(self, by: str, reason: str, *, readable: bool = True) -> None:
-        """Whoever it is about may have been erased: then it is decided all the same, and the reason is not kept."""
+    def reject(self, by: str, reason: str, about: tuple[UUID, ...] | None) -> None:
+        """Without `about`, somebody was erased: it is decided all the same, and the reason is not kept."""
         if len(reason) > LABEL_CHARS_MAX or "\0" in reason:
             raise Refusal("text_too_long", f"a reason has at most {LABEL_CHARS_MAX} characters, none of them NUL")
         proposed = self._require_proposed()
-        self._tell(ActionRejected(self.id, proposed.space_id, by, reason), proposed, readable)
+        self._tell(ActionRejected(self.id, proposed.space_id, by, reason), about)
 
     def _require_proposed(self) -> Proposed:
         proposed = self.require()
@@ -179,7 +179,7 @@ class Action(Aggregate):
             raise Refusal("action_not_proposed", f"the action is {self.status}; only a proposed one can be decided")
         return proposed
 
-    def start(self, attempt_id: UUID, executor: str, now: datetime) -> None:
+    def start(self, attempt_id: UUID, executor: str, now: datetime, about: tuple[UUID, ...]) -> None:
         """Claim the action for one attempt, or settle what can no longer be started.
 
         Raises Refusal `lease_held` while another attempt's lease runs, `action_not_approved` in any other state.
@@ -198,7 +198,7 @@ class Action(Aggregate):
                     "approval_expired",
                     f"the approval was good until {self.approved.expires_at.isoformat()}",
                 ),
-                about=proposed.person_ids,
+                about=about,
             )
             return
         lease = now + timedelta(seconds=LEASE_SECONDS)
@@ -215,14 +215,14 @@ class Action(Aggregate):
             )
         self.emit(ActionOutcomeUnknown(self.id, started.space_id, started.attempt_id))
 
-    def _tell(self, event: Event, proposed: Proposed, readable: bool) -> None:
-        """Sealed for whoever the action is about; of somebody who was erased nothing is written down."""
-        if readable:
-            self.emit(event, about=proposed.person_ids)
+    def _tell(self, event: Event, about: tuple[UUID, ...] | None) -> None:
+        """Of somebody who was erased nothing is written down."""
+        if about is not None:
+            self.emit(event, about=about)
         else:
             self.emit(personal.erased(event))
 
-    def finish(self, command: FinishAction, *, readable: bool = True) -> None:
+    def finish(self, command: FinishAction, about: tuple[UUID, ...] | None) -> None:
         """Record the outcome of the attempt that holds the lease; said twice, it is recorded once.
 
         Raises Refusal `lease_lost` for another attempt, `action_not_started` when nothing was started.
@@ -237,10 +237,10 @@ class Action(Aggregate):
         outcome = _outcome(command)
         if isinstance(outcome, bytes):
             succeeded = ActionSucceeded(self.id, proposed.space_id, command.attempt_id, outcome.decode())
-            self._tell(succeeded, proposed, readable)
+            self._tell(succeeded, about)
         else:
             failed = ActionFailed(self.id, proposed.space_id, *outcome, attempt_id=command.attempt_id)
-            self._tell(failed, proposed, readable)
+            self._tell(failed, about)
 
     def when(self, event: Event) -> None:
         match event:

@@ -83,17 +83,23 @@ async def find_people(work: Work, labels: Collection[str]) -> tuple[dict[str, Pe
     return found, erased
 
 
-async def readable(work: Work, person_ids: Collection[UUID]) -> bool:
-    """Nobody of them was erased, nor is until the decision has its positions."""
+async def subjects(work: Work, person_ids: Collection[UUID]) -> tuple[UUID, ...] | None:
+    """Whose keys seal what is said of these persons: all who have one. None when one of them was erased. It stays so
+    until the decision has its positions.
+    """
     people = [Person(person_id) for person_id in dict.fromkeys(person_ids)]
     await work.load(*people)
-    return not any(person.erased for person in people)
+    if any(person.erased for person in people):
+        return None
+    return tuple([person.id for person in people if person.sealed])
 
 
-async def require_people(work: Work, person_ids: Collection[UUID]) -> None:
-    """Raises Refusal `person_erased` when somebody of them was erased."""
-    if not await readable(work, person_ids):
+async def require_people(work: Work, person_ids: Collection[UUID]) -> tuple[UUID, ...]:
+    """As `subjects`. Raises Refusal `person_erased` when somebody of them was erased."""
+    about = await subjects(work, person_ids)
+    if about is None:
         raise Refusal("person_erased", "it is about somebody who was erased; nobody can read it any more")
+    return about
 
 
 @handles(ErasePerson)

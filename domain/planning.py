@@ -38,11 +38,11 @@ async def record_plan(command: RecordPlan, work: Work) -> dict[str, Any]:
     actions = [Action(ids.action_id(command.about, index)) for index in range(len(command.proposals))]
     await work.load(space, *actions)
     space.require()
-    await require_people(work, speakers.values())
+    about = await require_people(work, speakers.values())
     if not any(action.exists for action in actions):  # a planner that thinks again may come to other proposals
         for action, proposal in zip(actions, command.proposals, strict=True):
             proposed = _proposed(action.id, space.id, proposal, speakers)
-            action.emit(proposed, about=proposed.person_ids)
+            action.emit(proposed, about=tuple([person for person in proposed.person_ids if person in about]))
     return {"space_id": space.id, "action_ids": [action.id for action in actions if action.exists]}
 
 

@@ -159,7 +159,8 @@ class Vault(Protocol):
 
     async def seal(self, agent_id: UUID, events: Sequence[NewEvent]) -> Sealed:
         """Seal the personal fields of every event that has subjects, with all their keys together. An event that makes
-        a key gets a new one, and so does a subject that has none. Raises Refusal `keys_unavailable`.
+        a key gets a new one. Raises Refusal `keys_unavailable`, also when a key is gone: whoever decided that its
+        person is there has decided on what is past, or the key is lost.
         """
 
     async def open(self, events: Sequence[Recorded]) -> Sequence[Recorded]:

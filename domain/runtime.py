@@ -82,22 +82,17 @@ class Runtime:
         for _ in range(CONFLICT_RETRIES_MAX):
             work = Work(self._log, self._clock, self._ids, self._vault, context, cache)
             try:
-                result = await HANDLERS[type(command)](command, work)
+                answer, transaction = await self._decide(command, work)
             except Refusal as refusal:
                 if not work.trusted:
                     return await self._refuse(work, context, refusal)
                 cache = None  # nothing would hold this decision to the log: make it again on what the log says
                 continue
-            finally:
-                work.decided()
-            if work.trusted and not work.events:
+            if not work.events and work.trusted:
                 cache = None
                 continue
-            answer: dict[str, Any] = msgspec.to_builtins(result)
             if not work.events and context.key is None:
                 return Accepted(work.position, answer)
-            kept = canonical.encode(_Answer(result=answer)) if context.key is not None else b""
-            transaction = await work.transaction(kept)
             match await self._log.append(transaction):
                 case Conflict():
                     for aggregate in work.loaded:
@@ -116,6 +111,16 @@ class Runtime:
             f"other commands changed the same streams {CONFLICT_RETRIES_MAX} times in a row; send it again",
             retry_after_seconds=1.0,
         )
+
+    async def _decide(self, command: Command, work: Work) -> tuple[dict[str, Any], Transaction]:
+        """The answer as JSON values, so that the first one and its repetition are equal, and what it takes."""
+        try:
+            result = await HANDLERS[type(command)](command, work)
+        finally:
+            work.decided()
+        answer: dict[str, Any] = msgspec.to_builtins(result)
+        kept = canonical.encode(_Answer(result=answer)) if work.keyed else b""
+        return answer, await work.transaction(kept)
 
     async def _settle(self, work: Work, appended: Appended) -> None:
         if work.events:

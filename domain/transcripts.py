@@ -10,7 +10,7 @@ from domain import canonical, ids
 from domain.aggregate import Aggregate
 from domain.events import Event, Personal, event
 from domain.limits import CHUNKS_PER_BATCH_MAX, LABEL_CHARS_MAX, SOURCE_ID_CHARS_MAX, TEXT_CHARS_MAX
-from domain.people import find_people
+from domain.people import Person, find_people
 from domain.refusals import Refusal
 from domain.runtime import Command, Work, handles
 from domain.spaces import Space
@@ -54,13 +54,13 @@ class TranscriptChunk(Aggregate):
     said: tuple[UUID, str] | None = None
     """Who, and the SHA-256 of the words."""
 
-    def record(self, space_id: UUID, person_id: UUID, spoken: Spoken) -> bool:
+    def record(self, space_id: UUID, person: Person, spoken: Spoken) -> bool:
         """Record what was said; False when it is recorded already.
 
         Raises Refusal `chunk_differs` when the same id came before with other words or another speaker.
         """
         if self.said is not None:
-            if self.said != _said(person_id, spoken.text):
+            if self.said != _said(person.id, spoken.text):
                 raise Refusal(
                     "chunk_differs",
                     f"chunk {spoken.id!r} is there with other words or another speaker; "
@@ -71,7 +71,7 @@ class TranscriptChunk(Aggregate):
             TranscriptChunkRecorded(
                 chunk_id=self.id,
                 space_id=space_id,
-                person_id=person_id,
+                person_id=person.id,
                 speaker=ids.normal_label(spoken.speaker),
                 text=spoken.text,
                 source_id=spoken.id,
@@ -79,7 +79,7 @@ class TranscriptChunk(Aggregate):
                 ended_at=_utc(spoken.ended_at),
             ),
             occurred_at=spoken.started_at,
-            about=(person_id,),
+            about=(person.id,) if person.sealed else (),
         )
         return True
 
@@ -118,7 +118,7 @@ async def record_transcript(command: RecordTranscript, work: Work) -> dict[str, 
         if chunk.said is None:
             person.meet(label)
         of_erased = chunk.said is not None and chunk.said[0] in erased
-        recorded = not of_erased and chunk.record(space.id, person.id, spoken)
+        recorded = not of_erased and chunk.record(space.id, person, spoken)
         answer.append({"chunk_id": chunk.id, "person_id": person.id, "recorded": recorded})
     return {"space_id": space.id, "recorded": sum(part["recorded"] for part in answer), "chunks": answer}
 

@@ -68,6 +68,11 @@ class Work:
         self.events: list[NewEvent] = []
 
     @property
+    def keyed(self) -> bool:
+        """The command carries an idempotency key, so its answer is kept."""
+        return self._context.key is not None
+
+    @property
     def position(self) -> int:
         """The newest position that this decision rests on."""
         return max((aggregate.position for aggregate in self.loaded), default=0)

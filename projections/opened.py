@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
+from domain.people import PersonErased
 from domain.ports import Vault
 from projections.ports import EventSource, Scanned
 
@@ -20,4 +21,7 @@ class Opened:
         scanned = await self._log.read_but(types, after, limit)
         if not scanned.events:
             return scanned
+        for event in scanned.events:
+            if event.type == PersonErased.type:
+                self._vault.forget(event.agent_id, [event.stream_id])
         return replace(scanned, events=await self._vault.open(scanned.events))

@@ -79,7 +79,9 @@ async def rotate(settings: Settings, conninfo: str, tell: Callable[[int, int], N
     not finished. `tell` hears how many of how many are done. Raises NotConfigured.
     """
     async with connections(conninfo, "keys", 2) as reading, reading.connection() as one_at_a_time:
-        await one_at_a_time.execute("SELECT pg_advisory_lock(%s)", [_ROTATION])  # goes with the connection
+        taken = await (await one_at_a_time.execute("SELECT pg_try_advisory_lock(%s)", [_ROTATION])).fetchone()
+        if taken != (True,):
+            raise NotConfigured("another rotation is under way")
         store = PostgresKeyStore(reading)
         keys = master_keys(settings)
         if settings.master_keys is None and not await store.others(keys.current, 1):

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
 
 _START_SECONDS_MAX = 120.0
 """Crash recovery of a large log takes its time; pg_ctl itself gives up after ten seconds."""
+_AGAIN_SECONDS = 0.05
 _CONF = """
 # written by stele
 fsync = on
@@ -47,12 +48,15 @@ class EmbeddedPostgres:
                 file.write(_CONF)
         deadline = time.monotonic() + _START_SECONDS_MAX
         while True:
-            with contextlib.suppress(subprocess.SubprocessError, AssertionError):
+            self._forget_stale_pid()  # every time: one that is killed while it starts leaves half a file behind
+            with contextlib.suppress(subprocess.SubprocessError, AssertionError, psycopg.OperationalError):
                 self._server.ensure_postgres_running()
-                break
+                url = str(self._server.get_uri())
+                psycopg.connect(url, connect_timeout=2).close()
+                return url
             if time.monotonic() > deadline:
                 raise Fault(f"Postgres did not start; see {self._folder / 'log'}")
-        return self._wait_until_it_answers(deadline)
+            time.sleep(_AGAIN_SECONDS)
 
     def stop(self) -> None:
         """A fast shutdown: sessions are ended, everything is on disk."""
@@ -63,30 +67,20 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         """The postmaster's pid while it runs."""
         info = self._server.get_postmaster_info() if self._server is not None else None
-        return info.pid if info is not None and info.is_running() else None
+        return info.pid if info is not None and _is_postgres(info.pid) else None
 
     def _forget_stale_pid(self) -> None:
         """After a crash of the machine, the pid in postmaster.pid may belong to another program by now."""
         file = self._folder / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-            pid = int(file.read_text().splitlines()[0])
-            try:
-                process = psutil.Process(pid)
-                ours = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
-            except psutil.NoSuchProcess:
-                ours = False
-            if not ours:
+            if not _is_postgres(int(file.read_text().splitlines()[0])):
                 file.unlink()
 
-    def _wait_until_it_answers(self, deadline: float) -> str:
-        if self._server is None:
-            raise Fault("Postgres was not started")
-        url = str(self._server.get_uri())
-        while True:
-            try:
-                psycopg.connect(url, connect_timeout=2).close()
-                return url
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise Fault(f"Postgres does not answer; see {self._folder / 'log'}") from error
-                time.sleep(0.05)
+
+def _is_postgres(pid: int) -> bool:
+    """A zombie, whose parent does not ask about it, is none any more."""
+    try:
+        process = psutil.Process(pid)
+        return bool(process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

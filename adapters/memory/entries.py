@@ -153,7 +153,7 @@ class MemoryEntryStore:
             build.error, build.error_position = error, position
 
     async def differences(self, live: Generation, built: Generation) -> Difference | None:
-        mine, theirs = self._shelf.builds[live.id].entries, self._shelf.builds[built.id].entries
+        mine, theirs = self._entries(live), self._entries(built)
         found = []
         for key in mine.keys() | theirs.keys():
             a, b = mine.get(key), theirs.get(key)
@@ -162,6 +162,10 @@ class MemoryEntryStore:
                 found.append(Difference(*key, min(positions), _position(a), _position(b), 0))
         first = min(found, key=lambda one: (one.position, one.agent_id, one.key), default=None)
         return replace(first, count=len(found)) if first is not None else None
+
+    def _entries(self, generation: Generation) -> dict[EntryKey, Entry]:
+        build = self._shelf.builds.get(generation.id)
+        return build.entries if build is not None else {}
 
     async def take_over(self, built: Generation, *, same_as: int | None = None) -> tuple[int, ...] | None:
         build, live = self._shelf.builds.get(built.id), self._shelf.live(built.topic)

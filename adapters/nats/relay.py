@@ -27,6 +27,8 @@ from domain.limits import RELAY_BATCH_EVENTS_MAX
 from domain.people import PersonErased
 from domain.ports import Log
 
+_DELETIONS = 100
+"""Messages that are deleted at a time."""
 _ACK_SECONDS_MAX = 10.0
 _EVENTS = Counter("stele_relay_events_total", "Events that JetStream has acknowledged to this relay.")
 _SECONDS = Histogram(
@@ -99,11 +101,13 @@ class Relay:
         to_sequence = self._sequence - after
         state = (await self._jetstream.stream_info(STREAM)).state
         first = max(state.first_seq - to_sequence, 1)
-        for position in await self._log.positions_about(
-            erasure.agent_id, erasure.stream_id, first - 1, erasure.position
-        ):
-            with contextlib.suppress(NotFoundError, BadRequestError):  # it is gone already
-                await self._jetstream.delete_msg(STREAM, position + to_sequence)
+        about = await self._log.positions_about(erasure.agent_id, erasure.stream_id, first - 1, erasure.position)
+        for begin in range(0, len(about), _DELETIONS):
+            await asyncio.gather(*[self._delete(at + to_sequence) for at in about[begin : begin + _DELETIONS]])
+
+    async def _delete(self, sequence: int) -> None:
+        with contextlib.suppress(NotFoundError, BadRequestError):  # it is gone already
+            await self._jetstream.delete_msg(STREAM, sequence)
 
     async def _publish(self, event: Recorded, inbox: str) -> None:
         previous = self._previous.get(event.agent_id)

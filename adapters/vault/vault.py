@@ -43,9 +43,6 @@ class KeyVault:
         made = {event.stream_id: os.urandom(KEY_BYTES) for event in events if event.payload.subject_key == "made"}
         wanted = {(agent_id, subject) for event in events for subject in event.subjects if subject not in made}
         known = await self._learn(wanted)
-        keyless = [whose for whose, one in known.items() if one.key is None]
-        if keyless:
-            known = await self._give(keyless, wanted)
         ciphers: dict[tuple[UUID, ...], Cipher | None] = {}
         sealed = []
         for event in events:
@@ -54,18 +51,15 @@ class KeyVault:
                 continue
             if event.subjects not in ciphers:
                 ciphers[event.subjects] = _cipher(agent_id, event.subjects, known, made)
-            sealed.append(_sealed(agent_id, event, ciphers[event.subjects]))
+            cipher = ciphers[event.subjects]
+            if cipher is None:
+                self.forget(agent_id, event.subjects)
+                raise Refusal(
+                    "keys_unavailable", "the key of somebody it is about is not there", retry_after_seconds=1.0
+                )
+            sealed.append(_sealed(agent_id, event, cipher))
         new = tuple([self._wrap(agent_id, subject, key) for subject, key in made.items()])
         return Sealed(tuple(sealed), new)
-
-    async def _give(self, keyless: list[_Name], wanted: set[_Name]) -> Mapping[_Name, _Known]:
-        """Keys for persons who are in the log from before there were any. (Who was erased is not sealed for: the
-        domain looks, and the log holds it to that.)
-        """
-        for whose in keyless:
-            await self._store.add(whose[0], self._wrap(*whose, os.urandom(KEY_BYTES)))
-            self._known.pop(whose, None)
-        return await self._learn(wanted)
 
     def _wrap(self, agent_id: UUID, subject_id: UUID, key: bytes) -> WrappedKey:
         try:
@@ -143,9 +137,7 @@ def _cipher(
     return Cipher(there) if len(there) == len(keys) else None
 
 
-def _sealed(agent_id: UUID, event: NewEvent, cipher: Cipher | None) -> NewEvent:
-    if cipher is None:  # somebody of them has been erased: what is about them is not written down
-        return replace(event, payload=personal.erased(event.payload), subjects=())
+def _sealed(agent_id: UUID, event: NewEvent, cipher: Cipher) -> NewEvent:
     bound_to = personal.associated_data(agent_id, event.stream_id, event.version)
     texts = {name: cipher.seal(text, bound_to) for name, text in personal.values(event.payload).items()}
     return replace(event, payload=replace(event.payload, **texts))

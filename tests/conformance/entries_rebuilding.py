@@ -3,6 +3,7 @@
 import pytest
 
 from projections.ports import BuildRunning, Difference, Generation, Topics
+from projections.projection import Entry
 from tests.conformance.entries import AGENT, OTHER, Store, entry, listed
 from tests.conformance.entries_building import Kill
 
@@ -66,9 +67,9 @@ class RebuildingContract:
 
     # --- comparing ------------------------------------------------------------------------------
 
-    async def differences(self, store: Store, live: list[object], built: list[object]) -> Difference | None:
-        mine = await store.save(await store.open("notes", 1), live, 5)  # type: ignore[arg-type]
-        theirs = await store.save(await store.create_aside("notes", 1), built, 7)  # type: ignore[arg-type]
+    async def differences(self, store: Store, live: list[Entry], built: list[Entry]) -> Difference | None:
+        mine = await store.save(await store.open("notes", 1), live, 5)
+        theirs = await store.save(await store.create_aside("notes", 1), built, 7)
         return await store.differences(mine, theirs)
 
     async def test_equal_generations_have_no_difference(self, store: Store) -> None:
@@ -96,7 +97,7 @@ class RebuildingContract:
         ],
     )
     async def test_a_difference_tells_what_it_is(
-        self, store: Store, live: list[object], built: list[object], what: str, position: int
+        self, store: Store, live: list[Entry], built: list[Entry], what: str, position: int
     ) -> None:
         found = await self.differences(store, live, built)
         assert found is not None
@@ -106,6 +107,13 @@ class RebuildingContract:
         """The live one is at 5. Whoever has a cursor of it gets what changed after 5 in any case."""
         live, built = [entry("k", 3, b"tampered")], [entry("k", 6, b"new"), entry("l", 7)]
         assert await self.differences(store, [*live], [*built]) is None
+
+    async def test_one_that_is_gone_differs_in_all_that_there_is(self, store: Store) -> None:
+        gone = await store.create_aside("notes", 1)
+        built = await store.save(await store.create_aside("notes", 1), [entry("k", 3)], 5)
+        await store.drop(gone.id)
+        found = await store.differences(Generation(gone.id, "notes", 1, 5, live=True), built)
+        assert found == Difference(AGENT, "k", 3, None, 3, 1)
 
     # --- counting -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
 from msgspec import Struct, field
 
 from tests.soak.load import Load, Said
@@ -67,7 +68,7 @@ async def run(hub: SoakHub, rounds: int, seed: int, show: Show, *, progress: int
                 await _progress(load, loading, progress)
             outcome.acknowledged = len(load.acknowledged)
             show(outcome.rounds, outcome)
-    except AssertionError as error:
+    except (AssertionError, OSError, psutil.Error) as error:  # without its `ready` file the hub has ended
         outcome.faults.append(f"round {outcome.rounds}: {error}")
     stop.set()
     await asyncio.wait([loading], timeout=_BACK_SECONDS_MAX)
@@ -80,7 +81,10 @@ async def run(hub: SoakHub, rounds: int, seed: int, show: Show, *, progress: int
     outcome.faults += load.faults
     outcome.answers, outcome.sent_again = load.answers, load.repeated
     outcome.silence_seconds_max = max(load.silence_seconds, default=0.0)
-    await asyncio.to_thread(_judge, hub, load.acknowledged, outcome)
+    try:
+        await asyncio.to_thread(_judge, hub, load.acknowledged, outcome)
+    except (OSError, httpx.HTTPError) as error:
+        outcome.faults.append(f"the hub could not be asked: {error!r}")
     outcome.seconds = time.monotonic() - began
     return outcome
 

@@ -11,7 +11,15 @@ from adapters.vault.cipher import Cipher, pseudonym
 from adapters.vault.master import MasterKeyError, MasterKeys, add_to_file, create_file, generate, parse
 from adapters.vault.vault import KeyVault
 from domain import ids, personal
-from domain.actions import ActionProposed, ActionRejected, ApproveAction, RejectAction, StartAction
+from domain.actions import (
+    ActionProposed,
+    ActionRejected,
+    ActionSucceeded,
+    ApproveAction,
+    FinishAction,
+    RejectAction,
+    StartAction,
+)
 from domain.agents import TokenIssued
 from domain.events import Recorded
 from domain.people import ErasePerson, PersonErased, PersonRegistered
@@ -207,3 +215,72 @@ def test_personal_fields_are_found_by_their_mark() -> None:
     assert personal.fields(TranscriptChunkRecorded) == ("speaker", "text")
     assert personal.fields(ActionProposed) == ("title", "arguments_json", "arguments_sha256", "rationale")
     assert personal.fields(TokenIssued) == ()
+
+
+async def test_I9_another_process_with_a_stale_cache_brings_nobody_back(world: World) -> None:
+    """It has the person and the key in mind when somebody else erases."""
+    other, erased = World(world.log), await world.person(NAME)
+    await other.do(RecordTranscript(SPACE, (Spoken(NAME, "Said by the other.", id="1"),)))
+    action = await propose(other)
+    await other.do(ApproveAction(action))
+    await world.do(ErasePerson(erased))
+    again = await other.result(RecordTranscript(SPACE, (Spoken(NAME, "And again."),)))
+    assert again["chunks"][0]["person_id"] == str(await world.person(NAME, generation=1))
+    assert (AGENT, erased) not in world.log.keys
+    with pytest.raises(Refusal, match="person_erased"):
+        await other.do(StartAction(action, UUID(int=5)))
+    assert await texts(world) == [personal.ERASED, "Good.", personal.ERASED, "And again."]
+
+
+async def test_I9_what_comes_late_about_somebody_who_was_erased_is_not_written_down(world: World) -> None:
+    other = World(world.log)
+    action, attempt = await propose(world), UUID(int=5)
+    await other.do(ApproveAction(action))
+    await other.do(StartAction(action, attempt))
+    await world.do(ErasePerson(await world.person("Grace")))
+    await other.do(FinishAction(action, attempt, result={"told": WORDS}))
+    [succeeded] = [e for e in await world.log.read(0, 1_000) if e.type == ActionSucceeded.type]
+    assert succeeded.subjects == ()
+    assert b"[erased]" in succeeded.data
+    assert WORDS.encode() not in succeeded.data
+
+
+async def test_a_lost_key_is_an_error_and_writes_nothing(world: World) -> None:
+    del world.log.keys[AGENT, await world.person(NAME)]
+    head = await world.log.head()
+    fresh = World(world.log)
+    with pytest.raises(Refusal, match="keys_unavailable"):
+        await fresh.do(RecordTranscript(SPACE, (Spoken(NAME, "Am I here?", id="9"),)), key="once")
+    assert await world.log.head() == head
+
+
+async def test_a_refusal_of_the_moment_is_not_kept_under_its_key(world: World) -> None:
+    person = await world.person(NAME)
+    kept = world.log.keys.pop((AGENT, person))
+    fresh = World(world.log)
+    said = RecordTranscript(SPACE, (Spoken(NAME, "Am I here?", id="9"),))
+    with pytest.raises(Refusal, match="keys_unavailable"):
+        await fresh.do(said, key="once")
+    world.log.keys[AGENT, person] = kept
+    assert (await fresh.result(said, key="once"))["recorded"] == 1
+
+
+async def test_people_of_a_log_from_before_keys_stay_readable_and_cannot_be_erased(world: World) -> None:
+    old, chunk = await world.person("Ann"), UUID(int=77)
+    await world.happen(old, PersonRegistered(old, "Ann"))
+    at = await world.happen(chunk, TranscriptChunkRecorded(chunk, SPACE, old, "Ann", "Long ago."))
+    proposal = Proposal("note", "Long ago", {"text": "long ago"}, "Ann said so", (at,))
+    await world.do(RecordPlan(SPACE, UUID(int=78), (proposal,)))
+    [proposed] = [p for p in await world.payloads() if isinstance(p, ActionProposed)]
+    assert proposed.title == "Long ago"
+    with pytest.raises(Refusal, match="person_unsealed"):
+        await world.do(ErasePerson(old))
+
+
+async def test_a_transcript_that_is_sent_again_after_an_erasure_adds_nothing(world: World) -> None:
+    said = RecordTranscript(SPACE, (Spoken(NAME, "Once.", id="1"), Spoken("Grace", "Twice.", id="2")))
+    await world.do(said)
+    await world.do(ErasePerson(await world.person(NAME)))
+    head = await world.log.head()
+    assert [chunk["recorded"] for chunk in (await world.result(said))["chunks"]] == [False, False]
+    assert await world.log.head() == head

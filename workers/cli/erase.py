@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 import unicodedata
 import uuid
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from workers.cli.output import CommandFailed, interactive, one_line, print_json
 from workers.cli.processes import settings
 from workers.settings import Settings, required
 
+_TOPICS_SECONDS_MAX = 10.0
 keys = typer.Typer(help="The master keys that wrap the persons' keys.", no_args_is_help=True)
 
 
@@ -38,10 +40,29 @@ def erase(
         question = "Erase this person? Nobody will be able to read the name and the words again."
         typer.confirm(question, abort=True, err=True)
     answer = found.post(f"/v1/people/{entry['person_id']}/erase")
+    behind = _wait_for_topics(found, answer["position"])
     if json:
-        print_json(answer)
+        print_json(answer | {"topics_behind": behind})
     else:
         print(f"erased {answer['person_id']} at position {answer['position']}")
+    if behind:
+        print(
+            f"stele: the topics {', '.join(behind)} have not come to it yet, and go on showing what they show until then; "
+            "see `stele projections list`",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+
+
+def _wait_for_topics(found: hub.Hub, position: int) -> list[str]:
+    """The topics that have not come to a position after some seconds."""
+    deadline = time.monotonic() + _TOPICS_SECONDS_MAX
+    while True:
+        listed = found.get("/v1/projections")["projections"]
+        behind = [one["topic"] for one in listed if one["state"] == "live" and one["position"] < position]
+        if not behind or time.monotonic() > deadline:
+            return behind
+        time.sleep(0.1)
 
 
 def _find(found: hub.Hub, person: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def erase(
         print(f"erased {answer['person_id']} at position {answer['position']}")
     if behind:
         print(
-            f"stele: the topics {', '.join(behind)} have not come to it yet, and go on showing what they show until then; "
+            f"stele: these topics have not come to it yet and go on showing what they show: {', '.join(behind)}; "
             "see `stele projections list`",
             file=sys.stderr,
         )

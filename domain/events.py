@@ -114,6 +114,9 @@ class _Payload:
     """
 
     def __get__(self, event: "Recorded", owner: object = None) -> Event:
+        broken: Exception | None = event.__dict__.get("broken")
+        if broken is not None:
+            raise broken
         payload = decode(event.type, event.schema_version, event.data)
         event.__dict__["payload"] = payload
         return payload
@@ -142,4 +145,10 @@ class Recorded(Struct, frozen=True, dict=True):
 
     def open_as(self, payload: Event) -> None:
         """From now on `payload` is what a vault made of the bytes, which stay as they are."""
+        self.__dict__.pop("broken", None)
         self.__dict__["payload"] = payload
+
+    def break_with(self, error: Exception) -> None:
+        """A vault could not open it: whoever looks at `payload` gets the error; nobody takes ciphertext for words."""
+        self.__dict__.pop("payload", None)
+        self.__dict__["broken"] = error

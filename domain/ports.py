@@ -165,6 +165,7 @@ class Vault(Protocol):
 
     async def open(self, events: Sequence[Recorded]) -> Sequence[Recorded]:
         """The same events, payloads in plain text; personal fields that cannot be opened any more say ERASED.
+        An event that is broken raises when somebody looks at its payload.
         Raises Refusal `keys_unavailable` when nobody can tell whether they could be.
         """
 

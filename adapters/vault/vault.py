@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from adapters.vault.cipher import Cipher, pseudonym
 from adapters.vault.master import KEY_BYTES, MasterKeyError, MasterKeys
 from domain import personal
-from domain.events import Event, NewEvent, Recorded, decode
+from domain.events import Event, NewEvent, Recorded, UnknownEvent, decode
 from domain.limits import PERSON_KEY_SECONDS_MAX, PERSON_KEYS_CACHED_MAX
 from domain.ports import KeyStore, Sealed, WrappedKey
 from domain.refusals import Refusal
@@ -77,7 +77,10 @@ class KeyVault:
                 whose = (event.agent_id, event.subjects)
                 if whose not in ciphers:
                     ciphers[whose] = _cipher(*whose, known, {})
-                event.open_as(_opened(event, ciphers[whose]))
+                try:
+                    event.open_as(_opened(event, ciphers[whose]))
+                except (ValueError, UnknownEvent) as error:  # whoever looks at this one hears it, and nobody else
+                    event.break_with(error)
         return events
 
     def forget(self, agent_id: UUID, subjects: Sequence[UUID]) -> None:

@@ -104,9 +104,14 @@ class Appender:
                 for waiting in batch:
                     await self._commit([waiting])
             return
+        again = [
+            w for w, verdict in zip(batch, verdicts, strict=True) if w.sent_again and isinstance(verdict, Conflict)
+        ]
+        landed = await self._landed([waiting.transaction for waiting in again]) if again else {}
+        late = {id(again[n - 1]): verdict for n, verdict in landed.items()}
         for waiting, verdict in zip(batch, verdicts, strict=True):
             if not waiting.verdict.done():
-                waiting.verdict.set_result(verdict)
+                waiting.verdict.set_result(late.get(id(waiting), verdict))
         self._doorbell.ring()
 
     async def _execute(self, transactions: list[Transaction]) -> list[Verdict]:
@@ -140,6 +145,7 @@ class Appender:
             missing = []
             for n, waiting in enumerate(batch, start=1):
                 if n not in landed:
+                    waiting.sent_again = True  # the old session may still commit it: a conflict may be with itself
                     missing.append(waiting)
                 elif not waiting.verdict.done():
                     waiting.verdict.set_result(landed[n])

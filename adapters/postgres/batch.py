@@ -21,6 +21,7 @@ class Waiting(Struct):
 
     transaction: Transaction
     verdict: asyncio.Future[Verdict]
+    sent_again: bool = False
 
 
 def check(transaction: Transaction) -> None:

@@ -1,5 +1,5 @@
 """I3, I6: a batch whose session broke is looked for, and sent again when it is not there. When the old session commits
-it all the same, after that look, the second sending meets itself: it was carried out once, and its sender is told where.
+it all the same, after that look, the second sending meets itself: it was carried out once, and its sender hears where.
 """
 
 from typing import Any
@@ -36,7 +36,8 @@ class _Late(Appender):
 
 async def test_a_command_that_meets_itself_was_carried_out_once(database: str) -> None:
     await migrate(database)
-    async with _Late(database) as appender:
+    appender = _Late(database)
+    async with appender:
         assert await appender.append(command(happened(stream("a")), happened(stream("b")))) == Appended(1, 2)
         assert appender.looked
         assert await appender.append(command(happened(stream("a")))) == Conflict(stream("a"), 0, 1)

@@ -13,7 +13,7 @@ from adapters.nats import commands
 from adapters.nats.commands import CommandClient, CommandServer
 from adapters.nats.connect import command_subject
 from adapters.nats.consumer import Redeliver
-from adapters.nats.opening import OpeningClient
+from adapters.nats.opening import OpeningClient, OpeningServer
 from adapters.tools.note import NoteTool
 from domain.actions import (
     ActionFailed,
@@ -245,6 +245,7 @@ async def overloaded(
     async with running(database, nats_url, serving=False) as stack:
         log = _Overloaded(stack.log)
         await CommandServer(stack.client, Runtime(log, stack.clock, TimeOrderedIds(), stack.vault)).start()
+        await OpeningServer(stack.client, stack.log, stack.vault).start()
         yield stack, log
 
 

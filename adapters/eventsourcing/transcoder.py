@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from eventsourcing.persistence import Transcoder
+from eventsourcing.persistence import NotSupportedError, Transcoder
 from msgspec import Raw, Struct
 
 import adapters.eventsourcing.events  # noqa: F401  registers the topics
@@ -31,8 +31,9 @@ class SteleTranscoder(Transcoder):
         state = _decoder.decode(data)
         recorded = msgspec.convert(msgspec.json.decode(data) | {"data": bytes(state.data)}, Recorded)
         if state.opened is not None:
-            recorded.__dict__["payload"] = personal.opened(recorded.payload, state.opened)
+            recorded.open_as(personal.opened(recorded.payload, state.opened))
         return {"recorded": recorded}
 
     def encode(self, obj: Any) -> bytes:
-        raise NotImplementedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
+        """Raises NotSupportedError always: the library asks for this where an application would append (invariant I2)."""
+        raise NotSupportedError("only Stele's runtime appends to its log (invariant I2); this application reads it")

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 from eventsourcing.persistence import Cipher as LibraryCipher
+from eventsourcing.persistence import NotSupportedError
 from eventsourcing.utils import Environment
 from msgspec import Raw, Struct
 from psycopg.conninfo import make_conninfo
@@ -60,7 +61,8 @@ class PersonalCipher(LibraryCipher):
         return ciphertext.rstrip()[:-1] + b',"opened":' + msgspec.json.encode(opened) + b"}"
 
     def encrypt(self, plaintext: bytes) -> bytes:
-        raise NotImplementedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
+        """Raises NotSupportedError always: the library asks for this where an application would append (invariant I2)."""
+        raise NotSupportedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
 
     def _open(self, state: State, payload: Event) -> dict[str, str]:
         sealed = personal.values(payload)

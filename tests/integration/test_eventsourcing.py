@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import NotSupportedError, PersistenceError
 from eventsourcing.projection import ApplicationSubscription
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
@@ -251,6 +251,6 @@ async def test_I2_a_stock_application_cannot_append(hub: Hub, database: str) -> 
         [first] = application.notification_log.select(start=1, limit=1)
         with pytest.raises(PersistenceError):
             application.recorder.insert_events([first])
-        with pytest.raises(NotImplementedError, match="only Stele's runtime appends"):
+        with pytest.raises(NotSupportedError, match="only Stele's runtime appends"):
             application.mapper.to_stored_event(application.mapper.to_domain_event(first))
     assert await hub.log.head() == head

@@ -35,5 +35,5 @@ class SteleTranscoder(Transcoder):
         return {"recorded": recorded}
 
     def encode(self, obj: Any) -> bytes:
-        """Raises NotSupportedError always: the library asks for this where an application would append (invariant I2)."""
+        """Always raises NotSupportedError: the library calls it where an application appends (invariant I2)."""
         raise NotSupportedError("only Stele's runtime appends to its log (invariant I2); this application reads it")

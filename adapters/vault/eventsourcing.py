@@ -61,7 +61,7 @@ class PersonalCipher(LibraryCipher):
         return ciphertext.rstrip()[:-1] + b',"opened":' + msgspec.json.encode(opened) + b"}"
 
     def encrypt(self, plaintext: bytes) -> bytes:
-        """Raises NotSupportedError always: the library asks for this where an application would append (invariant I2)."""
+        """Always raises NotSupportedError: the library calls it where an application appends (invariant I2)."""
         raise NotSupportedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
 
     def _open(self, state: State, payload: Event) -> dict[str, str]:

@@ -56,6 +56,26 @@ class Transaction(Struct, frozen=True, gc=False):
     new_keys: tuple[WrappedKey, ...] = ()
     destroyed_keys: tuple[UUID, ...] = ()
 
+    def check_versions(self) -> None:
+        """Raises ValueError when the events of one stream do not follow each other, or a version is less than 1."""
+        versions: dict[UUID, int] = {}
+        for event in self.events:
+            before = versions.get(event.stream_id)
+            if event.version < 1 or (before is not None and event.version != before + 1):
+                raise ValueError(f"stream {event.stream_id}: version {event.version} after {before or 0}")
+            versions[event.stream_id] = event.version
+
+    def first_versions(self) -> dict[UUID, int]:
+        """The version of the first event of each stream that is written: an expectation as well, that the stream is at
+        the version before.
+        """
+        if len(self.events) == 1:  # most have one, and this is asked for every one of a batch
+            return {self.events[0].stream_id: self.events[0].version}
+        first: dict[UUID, int] = {}
+        for event in self.events:
+            first.setdefault(event.stream_id, event.version)
+        return first
+
 
 class Appended(Struct, frozen=True, gc=False):
     """Durable. Positions are inclusive; without events both are the head of the log at that moment."""

@@ -37,7 +37,7 @@ class MemoryLog:
 
     async def append(self, transaction: Transaction) -> Verdict:
         """Raises ValueError, with nothing written, for an event whose version does not continue its stream."""
-        _check(transaction)
+        transaction.check_versions()
         refused = self._repeated(transaction) or self._conflict(transaction)
         if refused is not None:
             return refused
@@ -62,10 +62,7 @@ class MemoryLog:
         return kept.answer if kept.fingerprint == transaction.fingerprint else KeyReused()
 
     def _conflict(self, transaction: Transaction) -> Conflict | None:
-        begun: dict[UUID, int] = {}
-        for event in transaction.events:
-            begun.setdefault(event.stream_id, event.version - 1)
-        implied = [Expectation(stream, version) for stream, version in begun.items()]
+        implied = [Expectation(stream, version - 1) for stream, version in transaction.first_versions().items()]
         for expected in (*transaction.expectations, *implied):
             actual = self._versions.get((transaction.agent_id, expected.stream_id), 0)
             if actual != expected.version:
@@ -147,12 +144,3 @@ class MemoryLog:
 
     async def head(self) -> int:
         return len(self._events)
-
-
-def _check(transaction: Transaction) -> None:
-    versions: dict[UUID, int] = {}
-    for event in transaction.events:
-        before = versions.get(event.stream_id)
-        if event.version < 1 or (before is not None and event.version != before + 1):
-            raise ValueError(f"stream {event.stream_id}: version {event.version} after {before or 0}")
-        versions[event.stream_id] = event.version

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from adapters.postgres.batch import Kind, Waiting, check, columns, take
+from adapters.postgres.batch import Kind, Waiting, columns, take
 from adapters.postgres.connect import connect
 from adapters.postgres.metrics import observe_batch, observe_failure, watch_queue
 from adapters.postgres.statements import load
@@ -61,7 +61,7 @@ class Appender:
         ValueError for events of one stream that do not follow each other.
         """
         if len(transaction.events) > 1:
-            check(transaction)
+            transaction.check_versions()
         if self._task is None or self._task.done():
             raise _unavailable("the hub is stopping")
         if len(self._queue) >= APPEND_QUEUE_COMMANDS_MAX:

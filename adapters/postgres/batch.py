@@ -24,16 +24,6 @@ class Waiting(Struct):
     sent_again: bool = False
 
 
-def check(transaction: Transaction) -> None:
-    """Raises ValueError when the events of one stream do not follow each other."""
-    versions: dict[UUID, int] = {}
-    for event in transaction.events:
-        before = versions.get(event.stream_id)
-        if event.version < 1 or (before is not None and event.version != before + 1):
-            raise ValueError(f"stream {event.stream_id}: version {event.version} after {before or 0}")
-        versions[event.stream_id] = event.version
-
-
 def take(queue: deque[Waiting]) -> list[Waiting]:
     """The next batch: commands in their order, none of which touches what another of the batch writes or its key.
 
@@ -117,13 +107,7 @@ def _expected(n: int, transaction: Transaction) -> list[tuple[int, UUID, int]]:
     """What has to be looked up: streams that were only read, and streams that go on. That a stream which begins with
     version 1 is new, the log's primary key holds.
     """
-    if len(transaction.events) == 1:
-        event = transaction.events[0]
-        begun = {event.stream_id: event.version}
-    else:
-        begun = {}
-        for event in transaction.events:
-            begun.setdefault(event.stream_id, event.version)
+    begun = transaction.first_versions()
     if len(begun) == len(transaction.expectations) == 1 and not transaction.expectations[0].version:
         only = transaction.expectations[0]
         if begun.get(only.stream_id) == 1:

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from domain import personal
+from domain.events import Event
+
 _NONCE_BYTES = 12
 
 
@@ -36,6 +39,20 @@ class Cipher:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to).decode()
         except InvalidTag as error:
             raise ValueError("not sealed with these keys") from error
+
+
+def cipher_of(keys: Mapping[UUID, bytes | None]) -> Cipher | None:
+    """The cipher of these persons; None when a key of them is gone."""
+    there = {subject: key for subject, key in keys.items() if key is not None}
+    return Cipher(there) if len(there) == len(keys) else None
+
+
+def opened(payload: Event, cipher: Cipher | None, bound_to: bytes) -> dict[str, str]:
+    """The personal fields of an event in plain text, or ERASED without a cipher. Raises ValueError as Cipher.open."""
+    sealed = personal.values(payload)
+    if cipher is None:
+        return dict.fromkeys(sealed, personal.ERASED)
+    return {name: cipher.open(text, bound_to) for name, text in sealed.items()}
 
 
 def _together(keys: list[bytes]) -> bytes:

@@ -15,10 +15,10 @@ from msgspec import Raw, Struct
 from psycopg.conninfo import make_conninfo
 
 import domain.contexts  # noqa: F401  every event of this release
-from adapters.vault.cipher import Cipher
+from adapters.vault.cipher import cipher_of, opened
 from adapters.vault.master import MasterKeys
 from domain import personal
-from domain.events import Event, decode
+from domain.events import decode
 from domain.limits import PERSON_KEY_SECONDS_MAX, PERSON_KEYS_CACHED_MAX
 from domain.ports import WrappedKey
 
@@ -57,22 +57,15 @@ class PersonalCipher(LibraryCipher):
         state = _decoder.decode(ciphertext)
         if not state.subjects:
             return ciphertext
-        opened = self._open(state, decode(state.type, state.schema_version, bytes(state.data)))
-        return ciphertext.rstrip()[:-1] + b',"opened":' + msgspec.json.encode(opened) + b"}"
+        payload = decode(state.type, state.schema_version, bytes(state.data))
+        cipher = cipher_of({subject: self._key(state.agent_id, subject) for subject in state.subjects})
+        bound_to = personal.associated_data(state.agent_id, state.stream_id, state.version)
+        texts = opened(payload, cipher, bound_to)
+        return ciphertext.rstrip()[:-1] + b',"opened":' + msgspec.json.encode(texts) + b"}"
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """Always raises NotSupportedError: the library calls it where an application appends (invariant I2)."""
         raise NotSupportedError("only Stele's runtime appends to its log (invariant I2); this application reads it")
-
-    def _open(self, state: State, payload: Event) -> dict[str, str]:
-        sealed = personal.values(payload)
-        keys = {subject: self._key(state.agent_id, subject) for subject in state.subjects}
-        there = {subject: key for subject, key in keys.items() if key is not None}
-        if len(there) < len(keys):
-            return dict.fromkeys(sealed, personal.ERASED)
-        cipher = Cipher(there)
-        bound_to = personal.associated_data(state.agent_id, state.stream_id, state.version)
-        return {name: cipher.open(text, bound_to) for name, text in sealed.items()}
 
     def _key(self, agent_id: UUID, subject: UUID) -> bytes | None:
         key, read_at = self._known.get((agent_id, subject), (None, -math.inf))

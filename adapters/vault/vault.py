@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.vault.cipher import Cipher, pseudonym
+from adapters.vault.cipher import Cipher, cipher_of, opened, pseudonym
 from adapters.vault.master import KEY_BYTES, MasterKeyError, MasterKeys
 from domain import personal
 from domain.events import Event, NewEvent, Recorded, UnknownEvent, decode
@@ -135,9 +135,7 @@ def _cipher(
     """None when a key of them is gone."""
     if len(subjects) == 1 and subjects[0] not in made:
         return known[agent_id, subjects[0]].cipher
-    keys = {subject: made.get(subject) or known[agent_id, subject].key for subject in subjects}
-    there = {subject: key for subject, key in keys.items() if key is not None}
-    return Cipher(there) if len(there) == len(keys) else None
+    return cipher_of({subject: made.get(subject) or known[agent_id, subject].key for subject in subjects})
 
 
 def _sealed(agent_id: UUID, event: NewEvent, cipher: Cipher) -> NewEvent:
@@ -149,7 +147,5 @@ def _sealed(agent_id: UUID, event: NewEvent, cipher: Cipher) -> NewEvent:
 def _opened(event: Recorded, cipher: Cipher | None) -> Event:
     """Raises ValueError for what was not sealed with these keys."""
     payload = decode(event.type, event.schema_version, event.data)
-    if cipher is None:
-        return personal.erased(payload)
     bound_to = personal.associated_data(event.agent_id, event.stream_id, event.version)
-    return replace(payload, **{name: cipher.open(text, bound_to) for name, text in personal.values(payload).items()})
+    return personal.opened(payload, opened(payload, cipher, bound_to))

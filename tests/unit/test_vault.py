@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.keys import MemoryKeyStore
-from adapters.vault.cipher import Cipher, pseudonym
+from adapters.vault.cipher import Cipher, cipher_of, opened, pseudonym
 from adapters.vault.master import MasterKeyError, MasterKeys, add_to_file, create_file, generate, parse
 from adapters.vault.vault import KeyVault
 from domain import ids, personal
@@ -203,6 +203,16 @@ def test_a_cipher_opens_only_what_its_persons_keys_sealed() -> None:
             other.open(sealed, b"here")
     with pytest.raises(ValueError, match="not sealed"):
         Cipher(keys).open(sealed, b"there")
+
+
+def test_without_the_key_of_one_there_is_no_cipher_and_what_was_said_reads_erased() -> None:
+    a, b = UUID(int=1), UUID(int=2)
+    assert cipher_of({a: b"a" * 32, b: None}) is None
+    assert opened(TranscriptChunkRecorded(a, SPACE, a, "", "sealed"), None, b"here") == {"text": personal.ERASED}
+    cipher = cipher_of({a: b"a" * 32, b: b"b" * 32})
+    assert cipher is not None
+    sealed = TranscriptChunkRecorded(a, SPACE, a, "", cipher.seal(WORDS, b"here"))
+    assert opened(sealed, cipher, b"here") == {"text": WORDS}
 
 
 def test_a_pseudonym_follows_from_the_name_and_the_agents_key() -> None:

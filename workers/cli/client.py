@@ -107,10 +107,12 @@ def approve(
     """Approve an action: exactly the arguments that are shown, as long as nothing has happened to it since. An executor
     then runs it once.
     """
+    from domain.personal import ERASED
+
     found = hub.find(data)
     entry, etag = found.get_tagged(f"/v1/actions/{_id(action_id)}")
     shown = entry["value"]
-    if shown["arguments_sha256"] == "[erased]":
+    if shown["arguments_sha256"] == ERASED:
         raise CommandFailed("person_erased: it is about somebody who was erased; nobody can read it any more")
     arguments = one_line(dumps(shown["arguments"], ensure_ascii=False), 40_000)
     print(f"{one_line(shown['tool'], 40)}  {arguments}  (SHA-256 {shown['arguments_sha256']})", file=sys.stderr)

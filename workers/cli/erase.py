@@ -3,12 +3,12 @@
 import contextlib
 import sys
 import time
-import unicodedata
 import uuid
 from typing import Annotated, Any
 
 import typer
 
+from domain.ids import normal_label
 from workers.cli import hub
 from workers.cli.client import Data, Json
 from workers.cli.output import CommandFailed, interactive, one_line, print_json
@@ -67,7 +67,7 @@ def _wait_for_topics(found: hub.Hub, position: int) -> list[str]:
 
 def _find(found: hub.Hub, person: str) -> dict[str, Any]:
     """Raises CommandFailed unless it is exactly one."""
-    wanted = " ".join(unicodedata.normalize("NFC", person).split())
+    wanted = normal_label(person)
     with contextlib.suppress(ValueError):
         wanted = str(uuid.UUID(wanted))
     entries = [entry["value"] for entry in found.pages("/v1/topics/people/entries", "entries", "cursor")]

@@ -9,7 +9,8 @@ from psycopg import AsyncConnection
 
 from adapters.postgres.connect import Pool
 from adapters.postgres.statements import load
-from projections.ports import EntryPage, Generation, GenerationGone, Read
+from adapters.postgres.topics import page
+from projections.ports import EntryPage, Generation
 
 _SQL = load("as_of")
 
@@ -30,18 +31,7 @@ class PostgresStates:
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         """As PostgresTopics.page. Raises GenerationGone."""
-        arguments = {
-            "generation": generation,
-            "agent_id": agent_id,
-            "space_id": space_id,
-            "after": after,
-            "limit": limit,
-        }
-        rows = await self._pool.tenants.fetch(agent_id, _SQL["page"], arguments)
-        if not rows:
-            raise GenerationGone(f"generation {generation}")
-        entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
-        return EntryPage(entries, rows[0][0], len(entries) >= limit)
+        return await page(self._pool.tenants, _SQL["page"], generation, agent_id, space_id, after, limit)
 
 
 class PostgresStreams:

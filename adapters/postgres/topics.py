@@ -1,13 +1,14 @@
 """What readers see of the topics: pages of entries with the checkpoint of the same snapshot."""
 
 import hashlib
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
 from adapters.postgres.connect import Pool
 from adapters.postgres.statements import load
+from adapters.postgres.tenant import Tenants
 from projections.cursor import served_version
 from projections.ports import EntryPage, GenerationGone, Listed, Read, Serving
 
@@ -33,18 +34,7 @@ class PostgresTopics:
 
     async def page(self, generation: int, agent_id: UUID, space_id: UUID | None, after: int, limit: int) -> EntryPage:
         """Entries of one agent (and space) changed after `after`, in order of position. Raises GenerationGone."""
-        arguments = {
-            "generation": generation,
-            "agent_id": agent_id,
-            "space_id": space_id,
-            "after": after,
-            "limit": limit,
-        }
-        rows = await self._pool.tenants.fetch(agent_id, _SQL["page"], arguments)
-        if not rows:
-            raise GenerationGone(f"generation {generation}")
-        entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
-        return EntryPage(entries, rows[0][0], len(entries) >= limit)
+        return await page(self._pool.tenants, _SQL["page"], generation, agent_id, space_id, after, limit)
 
     async def one(self, generation: int, agent_id: UUID, key: str) -> Read | None:
         rows = await self._pool.tenants.fetch(agent_id, _SQL["one"], [generation, agent_id, key, key])
@@ -59,6 +49,32 @@ class PostgresTopics:
         """SHA-256 over every entry of a generation, in order; equal for equal states."""
         async with self._pool.connection() as connection:
             return await digest(connection, generation)
+
+
+async def page(
+    tenants: Tenants,
+    statement: LiteralString,
+    generation: int,
+    agent_id: UUID,
+    space_id: UUID | None,
+    after: int,
+    limit: int,
+) -> EntryPage:
+    """As PostgresTopics.page, by a `page` of entries.sql or as_of.sql: whether there is such a generation is theirs to
+    say.
+    """
+    arguments = {
+        "generation": generation,
+        "agent_id": agent_id,
+        "space_id": space_id,
+        "after": after,
+        "limit": limit,
+    }
+    rows = await tenants.fetch(agent_id, statement, arguments)
+    if not rows:
+        raise GenerationGone(f"generation {generation}")
+    entries = tuple(Read(*row[1:]) for row in rows if row[1] is not None)
+    return EntryPage(entries, rows[0][0], len(entries) >= limit)
 
 
 async def digest(connection: AsyncConnection[Any], generation: int) -> str:

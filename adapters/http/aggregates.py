@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from msgspec import Raw, Struct
 from starlette.responses import Response
 
@@ -36,82 +36,83 @@ _TAGGED: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/v1/actions/{action_id}", response_model=wire.EntryOut, responses=_TAGGED, tags=["actions"])
-async def action(
+class _Question(Struct, frozen=True):
+    """What can be asked about every aggregate, and who asks."""
+
+    hub: Hub
+    agent_id: UUID
+    min_position: int
+    as_of: int | None
+    if_none_match: str | None
+
+
+async def _question(
     hub: TheHub,
     caller: Caller,
-    action_id: UUID,
     min_position: MinPosition = 0,
     as_of: AsOf = None,
     if_none_match: IfNoneMatch = None,
-) -> Response:
+) -> _Question:
+    return _Question(hub, caller.agent_id, min_position, as_of, if_none_match)
+
+
+Asked = Annotated[_Question, Depends(_question)]
+
+
+@router.get("/v1/actions/{action_id}", response_model=wire.EntryOut, responses=_TAGGED, tags=["actions"])
+async def action(asked: Asked, action_id: UUID) -> Response:
     """One action. Its ETag is the version that `If-Match` of a decision about it can name."""
-    one = _One(hub, caller.agent_id, "actions", action_id, "action_not_found", "action")
-    return await one.answer(min_position, as_of, if_none_match)
+    return await _One(asked, "actions", action_id, "action_not_found", "action").answer()
 
 
 @router.get("/v1/spaces/{space}", response_model=wire.EntryOut, responses=_TAGGED, tags=["spaces"])
 async def space(
-    hub: TheHub,
-    caller: Caller,
-    space: Annotated[str, Path(description="The space's name or id", examples=["kickoff"])],
-    min_position: MinPosition = 0,
-    as_of: AsOf = None,
-    if_none_match: IfNoneMatch = None,
+    asked: Asked, space: Annotated[str, Path(description="The space's name or id", examples=["kickoff"])]
 ) -> Response:
     """One space."""
-    space_id = ids.space_reference(caller.agent_id, space)
-    one = _One(hub, caller.agent_id, "spaces", space_id, "space_not_found", "space")
-    return await one.answer(min_position, as_of, if_none_match)
+    space_id = ids.space_reference(asked.agent_id, space)
+    return await _One(asked, "spaces", space_id, "space_not_found", "space").answer()
 
 
 @router.get("/v1/people/{person_id}", response_model=wire.EntryOut, responses=_TAGGED, tags=["people"])
-async def person(
-    hub: TheHub,
-    caller: Caller,
-    person_id: UUID,
-    min_position: MinPosition = 0,
-    as_of: AsOf = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+async def person(asked: Asked, person_id: UUID) -> Response:
     """One person."""
-    one = _One(hub, caller.agent_id, "people", person_id, "person_not_found", "person")
-    return await one.answer(min_position, as_of, if_none_match)
+    return await _One(asked, "people", person_id, "person_not_found", "person").answer()
 
 
 class _One(Struct, frozen=True):
     """An aggregate as its topic shows it: the entry whose key is the stream's id."""
 
-    hub: Hub
-    agent_id: UUID
+    asked: _Question
     topic: str
     id: UUID
     missing: str
     noun: str
 
-    async def answer(self, min_position: int, as_of: int | None, if_none_match: str | None) -> Response:
+    async def answer(self) -> Response:
         """Raises Refusal with the code `missing`."""
-        known = None if if_none_match is None else parse("If-None-Match", if_none_match)
-        if as_of is None:
-            epoch, version, read = await self._now(min_position)
+        asked = self.asked
+        known = None if asked.if_none_match is None else parse("If-None-Match", asked.if_none_match)
+        if asked.as_of is None:
+            epoch, version, read = await self._now(asked.min_position)
         else:
-            epoch, version, read = await self._then(as_of)
+            epoch, version, read = await self._then(asked.as_of)
         if read is None or read.value is None:
             raise Refusal(self.missing, f"no {self.noun} {self.id} in this agent")
-        at = await self.hub.streams.version(self.agent_id, self.id, read.position)
+        at = await asked.hub.streams.version(asked.agent_id, self.id, read.position)
         if known is not None and (known.any or at in known.strong | known.weak):
             return Response(status_code=304, headers={"ETag": etag(at)})
         entry = Entry(read.key, read.position, str(Cursor(epoch, version, read.position)), Raw(read.value))
         return json(entry, {"ETag": etag(at)})
 
     async def _now(self, min_position: int) -> tuple[str, int, Read | None]:
-        served = await serving(self.hub, self.topic, min_position)
-        read = await self.hub.topics.one(served.generation, self.agent_id, str(self.id))
+        served = await serving(self.asked.hub, self.topic, min_position)
+        read = await self.asked.hub.topics.one(served.generation, self.asked.agent_id, str(self.id))
         return served.epoch, served.version, read
 
     async def _then(self, as_of: int) -> tuple[str, int, Read | None]:
         """An aggregate is its stream's events up to there: no state of the whole topic is needed."""
-        served = await past.served(self.hub, self.topic, as_of)
+        served = await past.served(self.asked.hub, self.topic, as_of)
         projection, entry = TOPICS[self.topic], None
         async for events in self._events(as_of):
             entry = fold(projection, str(self.id), entry, events)
@@ -122,9 +123,9 @@ class _One(Struct, frozen=True):
         """The stream's events up to a position, page by page, opened."""
         known = WHOLE
         while True:
-            page = await self.hub.log.load(self.agent_id, [(self.id, known)])
+            page = await self.asked.hub.log.load(self.asked.agent_id, [(self.id, known)])
             events = [event for event in page if isinstance(event, Recorded) and event.position <= as_of]
-            yield await self.hub.vault.open(events)
+            yield await self.asked.hub.vault.open(events)
             if len(events) < STREAM_PAGE_EVENTS_MAX:
                 return
             known = events[-1].version

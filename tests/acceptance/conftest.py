@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.otlp import Receiver, receiver
 from tests.hub import RunningHub
 
 
@@ -14,3 +15,9 @@ def hub(scratch: Path) -> Iterator[RunningHub]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Receiver]:
+    with receiver() as found:
+        yield found

@@ -16,11 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.acceptance.callers import client, created, events, post, problem, say, status
-from tests.acceptance.otlp import FAST, Receiver, Sent, receiver
+from tests.acceptance.otlp import Receiver, Sent
+from tests.acceptance.watched import METRICS_HEADERS, METRICS_TOKEN, watched_hub
 from tests.hub import RunningHub, until
 
-METRICS_TOKEN = "metrics-0123456789abcdef"
-COLLECTOR_SECRET = "collector-password-5150"
 SPACE = "POST /v1/spaces/{space}/transcript"
 APPROVE = "POST /v1/actions/{action_id}/approve"
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -28,26 +27,9 @@ UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Receiver]:
-    with receiver() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def watched(scratch: Path, collector: Receiver) -> Iterator[RunningHub]:
-    """A hub that shows its metrics and sends its spans."""
-    running = RunningHub(
-        scratch / "watched",
-        STELE_METRICS_LISTEN="127.0.0.1:0",
-        STELE_METRICS_TOKEN=METRICS_TOKEN,
-        STELE_TOOLS="tests.acceptance.spilling_tool:Spills",
-        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-        OTEL_EXPORTER_OTLP_HEADERS=f"authorization=Bearer%20{COLLECTOR_SECRET}",
-        **FAST,
-    )
-    running.start()
-    yield running
-    running.stop()
+    with watched_hub(scratch / "watched", collector) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +40,7 @@ def caller(watched: RunningHub) -> Iterator[httpx.Client]:
 
 
 def _metrics(hub: RunningHub, process: str) -> str:
-    answer = httpx.get(hub.ready["metrics"][process], headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+    answer = httpx.get(hub.ready["metrics"][process], headers=METRICS_HEADERS)
     assert answer.status_code == 200, answer.text
     return answer.text
 

@@ -13,36 +13,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.acceptance.callers import client, created, head, post, raw, say, status
-from tests.acceptance.otlp import FAST, Receiver, receiver
+from tests.acceptance.otlp import Receiver
+from tests.acceptance.watched import COLLECTOR_SECRET, METRICS_HEADERS, METRICS_TOKEN, watched_hub
 from tests.hub import RunningHub, until
 
-METRICS_TOKEN = "metrics-0123456789abcdef"
 SAID = "Okay, so we decided to hide the xylophone under the bandstand."
-WORDS = ("xylophone", "bandstand", "Quillfeather", "undercroft", "marzipan", "collector-password", "guessed-token")
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Receiver]:
-    with receiver() as found:
-        yield found
+WORDS = ("xylophone", "bandstand", "Quillfeather", "undercroft", "marzipan", COLLECTOR_SECRET, "guessed-token")
 
 
 @pytest.fixture(scope="module")
 def open_book(scratch: Path, collector: Receiver) -> Iterator[RunningHub]:
     """A hub that tells all it can."""
-    running = RunningHub(
-        scratch / "book",
-        STELE_METRICS_LISTEN="127.0.0.1:0",
-        STELE_METRICS_TOKEN=METRICS_TOKEN,
-        STELE_LOG_LEVEL="DEBUG",
-        STELE_TOOLS="tests.acceptance.spilling_tool:Spills",
-        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
-        OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20collector-password",
-        **FAST,
-    )
-    running.start()
-    yield running
-    running.stop()
+    with watched_hub(scratch / "book", collector, STELE_LOG_LEVEL="DEBUG") as running:
+        yield running
 
 
 def _meet(caller: httpx.Client) -> None:
@@ -111,8 +94,7 @@ def test_nothing_that_was_said_and_no_secret_is_in_logs_metrics_and_spans(
         told = {"readyz": caller.get("/readyz").text}
         assert "stopped at position" in told["readyz"]
         agent = open_book.token.split("_")[1]
-    shown = {"Authorization": f"Bearer {METRICS_TOKEN}"}
-    metrics = {name: httpx.get(url, headers=shown).text for name, url in open_book.ready["metrics"].items()}
+    metrics = {name: httpx.get(url, headers=METRICS_HEADERS).text for name, url in open_book.ready["metrics"].items()}
     ready = open_book.ready
     until(lambda: {"command FinishAction", "projection page"} <= {span.name for span in collector.spans})
     until(lambda: any(span.name == "projection page" and span.error for span in collector.spans))

@@ -1,49 +1,9 @@
 """One watcher of each topic: who waits is woken when the topic moves, and only then."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
-from msgspec.structs import replace
-
-from adapters.memory.entries import Shelf
-from adapters.memory.log import MemoryLog
-from adapters.memory.topics import MemoryTopics
 from adapters.sync.heads import Heads
-from projections.ports import Serving
-from tests.unit.world import MovableClock
-
-TOPIC = "people"
-
-
-class Topic(MemoryTopics):
-    """One topic, whose place the test sets."""
-
-    def __init__(self) -> None:
-        super().__init__(Shelf(), MemoryLog(MovableClock()))
-        self.now: Serving | None = Serving(1, version=1, position=5, floor=0, epoch="1f2e3d4c", log_head=9)
-
-    async def serving(self, topic: str) -> Serving | None:
-        return self.now if topic == TOPIC else None
-
-    def move(self, **changed: int) -> None:
-        assert self.now is not None
-        self.now = replace(self.now, **changed)
-
-
-@pytest.fixture
-def topic() -> Topic:
-    return Topic()
-
-
-@pytest.fixture
-async def heads(topic: Topic) -> AsyncIterator[Heads]:
-    heads = Heads(topic)
-    watching = asyncio.create_task(heads.run())
-    await heads.serving(TOPIC)
-    yield heads
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+from tests.unit.one_topic import TOPIC, Topic
 
 
 async def waits(heads: Heads, generation: int, position: int) -> bool:

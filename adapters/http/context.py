@@ -42,7 +42,7 @@ class Hub(Struct):
     in_flight: set[tuple[str, str]]
 
 
-def hub(request: Request) -> Hub:
+async def hub(request: Request) -> Hub:  # a plain function would be called in a thread, at every request
     found: Hub = request.app.state.hub
     return found
 

@@ -117,7 +117,8 @@ class _Payload:
         broken: Exception | None = event.__dict__.get("broken")
         if broken is not None:
             raise broken
-        payload = decode(event.type, event.schema_version, event.data)
+        reader = _READERS.get((event.type, event.schema_version))  # as `decode`, which costs a call
+        payload = decode(event.type, event.schema_version, event.data) if reader is None else reader(event.data)
         event.__dict__["payload"] = payload
         return payload
 

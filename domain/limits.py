@@ -64,8 +64,6 @@ PERSON_KEYS_CACHED_MAX = 10_000
 """Keys that one process keeps. What is not kept is read again."""
 
 # --- reading ----------------------------------------------------------------------------------
-PAGE_EVENTS_MAX = 5_000
-"""Events in one page of the log."""
 PAGE_ENTRIES_MAX = 1_000
 """Entries in one page of a topic, HTTP and sync alike."""
 POLL_SECONDS = 1.0
@@ -82,10 +80,12 @@ ENTRY_KEY_CHARS_MAX = 500
 """An entry's key; an index takes no more. Beyond: the projection stops at that event."""
 PROJECTION_ERROR_CHARS_MAX = 500
 """What is kept of the error of a projection that stopped. Beyond: cut."""
-BUILD_PAGE_EVENTS_MAX = 2_000
-"""Events in one page of a rebuild or a verification. Smaller ones cost commits, larger ones are slower to fold: what
-they are made of has no place in the caches of a processor.
+PAGE_EVENTS_MAX = 1_000
+"""Events in one page that a projection folds. Smaller ones cost commits, larger ones are slower to fold: what they are
+made of has no place in the caches of a processor.
 """
+READ_AHEAD_PAGES = 2
+"""Pages that are read before they are folded: one that is here, one that Postgres is at."""
 BUILDS_MAX = 2
 """Rebuilds and verifications that run at a time, over all processes of a hub. Beyond: 503 `overloaded`."""
 DROP_SECONDS_MAX = 10.0

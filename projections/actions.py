@@ -67,8 +67,7 @@ _EVENTS = (
 
 def key(event: Recorded) -> Iterable[str]:
     payload = event.payload
-    if isinstance(payload, _EVENTS):
-        yield text(payload.action_id)
+    return (text(payload.action_id),) if isinstance(payload, _EVENTS) else ()
 
 
 def fold(entry: ActionEntry | None, event: Recorded) -> ActionEntry | None:  # noqa: PLR0911  one return an event

@@ -1,12 +1,13 @@
 """Runs projections: read a page of events, load the touched entries once, fold in memory, write once."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from domain import upcasts
 from domain.events import REGISTRY, Recorded
-from domain.limits import PAGE_EVENTS_MAX
+from domain.limits import PAGE_EVENTS_MAX, READ_AHEAD_PAGES
 from domain.people import PersonErased
 from projections import folding
 from projections.folding import Failure, Folded, Kept, Name, Stored, Touched
@@ -86,9 +87,10 @@ class Page:
 class Run:
     """One projection on its way through the log, page after page, on one generation.
 
-    While a page is written, the next one is read and folded on what the first has made of the entries; `start` begins
-    work that is awaited later (asyncio.create_task), and without it everything happens in turn. Nothing of a page that
-    is not written is lost but time: the checkpoint tells. Whoever ends it before its time calls `close`.
+    While a page is written, the next one is folded on what the first has made of the entries, and those after it are
+    read; `start` begins work that is awaited later (asyncio.create_task), and without it everything happens in turn.
+    Nothing of a page that is not written is lost but time: the checkpoint tells. Whoever ends it before its time calls
+    `close`.
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class Run:
         self._known = [type_ for type_ in REGISTRY if upcasts.present_name(type_) not in projection.reads]
         """Types that are not read. What this release does not know is read, and stops the projection."""
         self._folded = generation.position
-        self._read: tuple[int, Started[Page]] | None = None
-        """Where the page goes on from that is being read, and its reading."""
+        self._ahead: deque[tuple[int, Started[Scanned]]] = deque()
+        """Where the pages go on from that are being read, and their readings."""
         self._saved: Started[Generation] | None = None
         self._unsaved: dict[Name, Kept] = {}
         self._seen = Seen() if lasting and generation.position == 0 else None
@@ -129,13 +131,16 @@ class Run:
         page = await self._next(limit, up_to)
         self.at_end = page.count == 0
         if self.at_end:
+            self._read_anew()
             self._seen = None  # from now on there is little to load
             await self._settle()
             await self._store.still(self.generation)
             return self.generation
         more = (page.cut or page.count == limit) and (up_to is None or page.end < up_to)
         if more:
-            self._read = (page.end, self._start(self._page(page.end, _room(page.end, limit, up_to))))
+            self._read_ahead(page.end, limit, up_to)
+        else:
+            self._read_anew()
         if page.erasure is not None:
             return await self._erase(page.erasure)
         stored = await self._stored(page.touched)
@@ -162,25 +167,40 @@ class Run:
 
     def close(self) -> None:
         """Give up what is under way."""
-        for work in (self._read[1] if self._read is not None else None, self._saved):
-            if work is not None:
-                work.cancel()
-        self._read = self._saved = None
+        self._read_anew()
+        if self._saved is not None:
+            self._saved.cancel()
+            self._saved = None
+
+    def _read_ahead(self, end: int, limit: int, up_to: int | None) -> None:
+        """Begin to read the pages after `end`, which follow each other because positions are dense. One that turns out
+        to end early (at the head, or before an erasure) makes those behind it useless, and costs nothing else.
+        """
+        begin = self._ahead[-1][0] + limit if self._ahead else end
+        while len(self._ahead) < READ_AHEAD_PAGES and (up_to is None or begin < up_to):
+            self._ahead.append((begin, self._start(self._scan(begin, _room(begin, limit, up_to)))))
+            begin += limit
+
+    def _read_anew(self) -> None:
+        while self._ahead:
+            self._ahead.popleft()[1].cancel()
 
     async def _next(self, limit: int, up_to: int | None) -> Page:
-        if self._read is not None:
-            begin, read = self._read
-            self._read = None
-            if begin == self._folded:
-                return await read
-            read.cancel()
-        return await self._page(self._folded, _room(self._folded, limit, up_to))
+        """Its events are decoded now, and not when they were read: they are folded while they are in the processor's
+        caches.
+        """
+        if self._ahead and self._ahead[0][0] == self._folded:
+            scanned = await self._ahead.popleft()[1]
+        else:
+            self._read_anew()
+            scanned = await self._scan(self._folded, _room(self._folded, limit, up_to))
+        return Page(self._projection, scanned)
 
-    async def _page(self, after: int, limit: int) -> Page:
+    async def _scan(self, after: int, limit: int) -> Scanned:
         scanned = Scanned((), after, 0) if limit <= 0 else await self._log.read_but(self._known, after, limit)
         if scanned.position != after + scanned.count:
             raise ValueError(f"the log has a hole between {after} and {scanned.position}")
-        return Page(self._projection, scanned)
+        return scanned
 
     async def _stored(self, touched: Touched) -> Stored:
         """What there is of these entries: of the page before, which may not be written yet, and in the store."""
@@ -211,26 +231,3 @@ class Run:
 
 def _room(after: int, limit: int, up_to: int | None) -> int:
     return limit if up_to is None else min(limit, up_to - after)
-
-
-class Engine:
-    """Folds single pages. Whoever has many to fold makes a Run."""
-
-    def __init__(self, log: EventSource, store: EntryStore) -> None:
-        self._log = log
-        self._store = store
-
-    async def advance(
-        self,
-        projection: AnyProjection,
-        generation: Generation,
-        *,
-        limit: int = PAGE_EVENTS_MAX,
-        up_to: int | None = None,
-    ) -> Generation:
-        """Fold one page of events and write it. Returns the generation unchanged when there is nothing new.
-        Raises as Run.advance.
-        """
-        run = Run(self._log, self._store, projection, generation, lasting=False)
-        limit = _room(generation.position, limit, up_to)
-        return await run.advance(limit=limit, up_to=generation.position + limit)

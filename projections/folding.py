@@ -53,12 +53,12 @@ def touch(projection: AnyProjection, events: Iterable[Recorded]) -> Touched:
     for event in events:
         agent_id = event.agent_id
         number = agent_id.int
+        mine: list[Name] = []
         try:
-            mine = [(number, key) for key in ask(event)]
-            for name in mine:
-                key = name[1]
+            for key in ask(event):
                 if not 0 < len(key) <= ENTRY_KEY_CHARS_MAX or "\0" in key or not key.isascii():
                     _check(key)
+                mine.append((number, key))
         except Exception as error:  # a poisoned event: whatever it raises, the projection stops just before it
             failed = (event.position, error)
             break

@@ -20,10 +20,8 @@ class Value(Struct, frozen=True, omit_defaults=True):
 V = TypeVar("V", bound=Value)
 
 
-def text(id: UUID) -> str:
-    """As str(id), in a quarter of the time; a key is made for every event."""
-    written: str = msgspec.to_builtins(id)
-    return written
+text: Callable[[UUID], str] = msgspec.to_builtins
+"""As str(id), in a quarter of the time; a key is made for every event."""
 
 
 class Entry(Struct, frozen=True):

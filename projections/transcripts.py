@@ -22,9 +22,8 @@ class TranscriptEntry(Value, frozen=True):
 
 
 def key(event: Recorded) -> Iterable[str]:
-    match event.payload:
-        case TranscriptChunkRecorded(chunk_id=chunk_id):
-            yield text(chunk_id)
+    payload = event.payload
+    return (text(payload.chunk_id),) if isinstance(payload, TranscriptChunkRecorded) else ()
 
 
 def fold(entry: TranscriptEntry | None, event: Recorded) -> TranscriptEntry | None:

@@ -17,7 +17,7 @@ from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.topics import PostgresTopics, digest
 from adapters.postgres.wakeup import Doorbell
-from domain.limits import BUILD_PAGE_EVENTS_MAX, DROP_SECONDS_MAX
+from domain.limits import DROP_SECONDS_MAX, PAGE_EVENTS_MAX
 from domain.ports import Vault
 from projections.engine import ProjectionStopped, Run
 from projections.opened import Opened
@@ -94,7 +94,7 @@ class Builder:
 
     async def fold(self, up_to: int) -> Generation:
         """Fold everything up to a position of the log, at no more than the rate that was asked for."""
-        loop, limit = asyncio.get_running_loop(), min(BUILD_PAGE_EVENTS_MAX, self._rate or BUILD_PAGE_EVENTS_MAX)
+        loop, limit = asyncio.get_running_loop(), min(PAGE_EVENTS_MAX, self._rate or PAGE_EVENTS_MAX)
         began, first = loop.time(), self.generation.position
         while (before := self.generation.position) < up_to:
             after = await self._run.advance(limit=limit, up_to=up_to)
@@ -228,7 +228,7 @@ async def _compare(builder: Builder, conninfo: str, *, digests: bool = False) ->
                     live = await PostgresEntryStore(holding).hold_live(projection.topic)
                     if live is None or live.version != projection.version:
                         return None
-                    if live.position - builder.generation.position > BUILD_PAGE_EVENTS_MAX:
+                    if live.position - builder.generation.position > PAGE_EVENTS_MAX:
                         continue
                     built = await builder.fold(live.position)
                     await store.live(projection.topic)  # the snapshot is of now

@@ -72,7 +72,15 @@ def uuids(values: Sequence[UUID | None]) -> _Array:
     """uuid[]."""
     if not values:
         return _NO_UUIDS
-    parts = [_NULL if value is None else _UUID + value.bytes for value in values]
+    parts: list[bytes] = []
+    last, part = -1, _NULL
+    for value in values:
+        if value is None:
+            parts.append(_NULL)
+            continue
+        if (number := value.int) != last:  # of agents and spaces, most are that of the row before
+            last, part = number, _UUID + value.bytes
+        parts.append(part)
     return _Uuids(len(parts), b"".join(parts))
 
 

@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Collection, Sequence
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 from psycopg.errors import UndefinedTable, UniqueViolation
 
 from adapters.postgres import arrays
-from adapters.postgres.copying import COLUMNS, rows
 from adapters.postgres.statements import load
 from domain.limits import BUILDS_MAX, ERASE_PAGE_ENTRIES_MAX, PROJECTION_ERROR_CHARS_MAX, REVISION_MAX
 from projections.ports import BuildRunning, CheckpointMoved, Difference, EntryKey, Generation, LiveIsNewer, WhatIsLeft
@@ -50,22 +49,16 @@ class PostgresEntryStore:
         self, generation: Generation, changed: Sequence[Entry], position: int, *, new: bool = False
     ) -> Generation:
         later = Generation(generation.id, generation.topic, generation.version, position, generation.live)
-        if not (new and changed):
-            await self._save(generation, changed, position)
-            return later
-        table = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-            sql.Identifier("stele", f"entries_{generation.id}"), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-        )
-        with contextlib.suppress(UndefinedTable, UniqueViolation):  # it was dropped, or they are not new after all
-            async with self._connection.transaction(), self._connection.cursor() as cursor:
-                await self._save(generation, (), position)
-                async with cursor.copy(table) as copy:
-                    await copy.write(rows(generation.id, changed))
-            return later
+        if new and changed:
+            with contextlib.suppress(UniqueViolation):  # they are not new after all
+                await self._save(generation, changed, position, how="add")
+                return later
         await self._save(generation, changed, position)
         return later
 
-    async def _save(self, generation: Generation, changed: Sequence[Entry], position: int) -> None:
+    async def _save(
+        self, generation: Generation, changed: Sequence[Entry], position: int, *, how: Literal["save", "add"] = "save"
+    ) -> None:
         arguments = {
             "generation": generation.id,
             "live": generation.live,
@@ -77,7 +70,7 @@ class PostgresEntryStore:
             "positions": arrays.int8s([entry.position for entry in changed]),
             "values": arrays.byteas([entry.value for entry in changed]),
         }
-        moved = await (await self._connection.execute(_SQL["save"], arguments, prepare=True)).fetchone()
+        moved = await (await self._connection.execute(_SQL[how], arguments, prepare=True)).fetchone()
         if moved != (1,):
             raise CheckpointMoved(f"{generation.topic} is not at {generation.position} any more")
 

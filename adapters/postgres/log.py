@@ -63,14 +63,20 @@ class PostgresLog:
 
     async def read_but(self, types: Collection[str], after: int, limit: int) -> Scanned:
         """Implements projections.ports.EventSource."""
-        async with self._pool.connection() as connection:
-            row = await (await connection.execute(_SQL["scan"], [after, limit])).fetchone()
-            count, position = row if row is not None else (0, None)
-            if position is None:
-                return Scanned((), after, 0)
-            async with connection.cursor(binary=True, row_factory=event_row) as cursor:
-                await cursor.execute(_SQL["read_but"], [after, position, list(types)])
-                return Scanned(await cursor.fetchall(), position, count)
+        async with (
+            self._pool.connection() as connection,
+            connection.pipeline(),
+            connection.cursor(binary=True, row_factory=event_row) as cursor,
+        ):
+            scan = await connection.execute(_SQL["scan"], [after, after + limit])
+            await cursor.execute(_SQL["read_but"], [after, after + limit, list(types)])
+            row, events = await scan.fetchone(), await cursor.fetchall()
+        count, position = row if row is not None else (0, None)
+        if position is None:
+            return Scanned((), after, 0)
+        while events and events[-1].position > position:  # it was committed between the two
+            events.pop()
+        return Scanned(events, position, count)
 
     async def read_positions(self, agent_id: UUID, positions: Sequence[int]) -> list[Recorded]:
         return await self._of(agent_id, "read_positions", [list(positions), agent_id]) if positions else []

@@ -11,8 +11,9 @@ _ENVELOPE = len(Recorded.__struct_fields__) - 1
 
 def recorded(values: Sequence[Any]) -> Recorded:
     subjects = values[_ENVELOPE]
-    envelope = values[:_ENVELOPE]
-    return Recorded(*envelope, tuple(subjects) if subjects else ())  # type: ignore[call-arg]
+    if subjects:
+        return Recorded(*values[:_ENVELOPE], tuple(subjects))  # type: ignore[call-arg]
+    return Recorded(*values[:_ENVELOPE])
 
 
 def event_row(_: object) -> Callable[[Sequence[Any]], Recorded]:

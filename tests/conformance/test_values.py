@@ -17,11 +17,12 @@ from adapters.memory.log import MemoryLog
 from domain.events import REGISTRY, Event, NewEvent
 from domain.people import PersonErased
 from domain.ports import Transaction
-from projections.engine import Engine, ProjectionStopped
+from projections.engine import ProjectionStopped
 from projections.ports import EntryKey
 from projections.projection import AnyProjection, Entry
 from projections.topics import TOPICS
 from tests.conformance.test_proto import _instances
+from tests.folding import advance
 from tests.simulation.stepping import drive
 from tests.unit.world import AGENT, START, MovableClock
 
@@ -59,7 +60,7 @@ def test_I4_entries_do_not_depend_on_where_pages_end(topic: str, data: st.DataOb
     store = MemoryEntryStore(shelf)
     generation, limit = drive(store.open(topic, projection.version)), data.draw(st.integers(1, 9))
     with contextlib.suppress(ProjectionStopped):
-        while (after := drive(Engine(log, store).advance(projection, generation, limit=limit))) != generation:
+        while (after := drive(advance(log, store, projection, generation, limit=limit))) != generation:
             generation = after
     [build] = shelf.builds.values()
     assert (build.position, build.entries) == (position, expected)

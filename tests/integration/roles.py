@@ -12,8 +12,8 @@ from adapters.postgres.connect import connect, pool
 from adapters.postgres.entries import PostgresEntryStore
 from adapters.postgres.log import PostgresLog
 from adapters.postgres.migrate import migrate
-from projections.engine import Engine
 from projections.topics import TOPICS
+from tests.folding import advance
 from tests.integration.histories import AGENTS, append, history
 
 SEED = 20_261_121
@@ -65,11 +65,11 @@ async def fill(database: str) -> None:
             for statement in _FILL:
                 await admin.execute(statement.encode(), {"agent": agent})
     async with pool(database, "filling", 2) as reading, await connect(database, "filling", "stele_projector") as own:
-        engine = Engine(PostgresLog(reading), PostgresEntryStore(own))
+        log, store = PostgresLog(reading), PostgresEntryStore(own)
         for topic, projection in TOPICS.items():
-            generation = await PostgresEntryStore(own).open(topic, projection.version)
+            generation = await store.open(topic, projection.version)
             while generation.position < head:
-                generation = await engine.advance(projection, generation)
+                generation = await advance(log, store, projection, generation)
 
 
 async def relations(connection: AsyncConnection[Any]) -> list[Relation]:

@@ -13,10 +13,10 @@ from adapters.postgres.log import PostgresLog
 from adapters.postgres.topics import PostgresTopics
 from domain.actions import ActionApproved
 from domain.limits import PAGE_ENTRIES_MAX
-from projections.engine import Engine
 from projections.past import NotBuilt, fold
-from projections.ports import Generation, Read
+from projections.ports import Read
 from projections.topics import TOPICS
+from tests.folding import advance
 from tests.integration.histories import AGENTS, append, history
 from tests.integration.pasts import EVENTS, SEED, Connection, Pasts, made, states
 from workers.past import BuiltPast
@@ -39,7 +39,8 @@ class TestThePast(Pasts):
         for topic, projection in TOPICS.items():
             live = await store.open(topic, projection.version)
             for moment in moments:
-                live = await _advance(Engine(log, store), live, moment)
+                while live.position < moment:
+                    live = await advance(log, store, projection, live, up_to=moment)
                 entries = [(await topics.page(live.id, agent, None, 0, PAGE_ENTRIES_MAX)).entries for agent in AGENTS]
                 seen[topic, moment] = await topics.digest(live.id), entries
         chance.shuffle(moments)
@@ -142,12 +143,6 @@ class TestThePast(Pasts):
         assert before.entries
         await connection.execute("TRUNCATE stele.entries")
         assert await past.page("actions", 200, AGENTS[0], None, 0, 100) == before
-
-
-async def _advance(engine: Engine, generation: Generation, to: int) -> Generation:
-    while generation.position < to:
-        generation = await engine.advance(TOPICS[generation.topic], generation, up_to=to)
-    return generation
 
 
 async def _now(connection: Connection) -> Any:

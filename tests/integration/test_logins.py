@@ -21,8 +21,8 @@ from adapters.postgres.migrate import NotPermitted, migrate, migrations
 from adapters.postgres.topics import PostgresTopics
 from domain.events import NewEvent
 from domain.ports import Appended, Transaction
-from projections.engine import Engine
 from projections.topics import TOPICS
+from tests.folding import advance
 from tests.hub import STELE
 from tests.integration.histories import AGENTS, append, history
 from tests.integration.roles import SEED
@@ -159,10 +159,10 @@ async def _works(database: str, *, tamper: str | None = None) -> None:
             *("test", None, last.correlation_id, None),
         )
         assert await log.append(Transaction(last.agent_id, (event,), ())) == Appended(head + 1, head + 1)
-        engine, projection = Engine(log, store), TOPICS["transcripts"]
+        projection = TOPICS["transcripts"]
         live = await store.open("transcripts", projection.version)
         while live.position < head:
-            live = await engine.advance(projection, live, up_to=head)
+            live = await advance(log, store, projection, live, up_to=head)
         pages = [await topics.page(live.id, agent, None, 0, 100) for agent in AGENTS]
         assert all(page.entries for page in pages)
         aside = await store.create_aside("transcripts", projection.version)

@@ -20,9 +20,9 @@ from adapters.postgres.migrate import SchemaNewer, migrate, migrations
 from adapters.postgres.topics import PostgresTopics
 from domain.events import NewEvent
 from domain.ports import Appended, Conflict, Expectation, Repeated, Transaction
-from projections.engine import Engine
 from projections.ports import EntryStore
 from projections.topics import TOPICS
+from tests.folding import advance
 from tests.hub import STELE
 from tests.integration.histories import AGENTS, append, history
 
@@ -258,9 +258,8 @@ async def _goes_on(database: str) -> None:
 async def _folded(log: PostgresLog, store: EntryStore, topic: str, head: int) -> int:
     """The generation of a topic, with everything up to the head in it."""
     generation = await store.open(topic, TOPICS[topic].version)
-    engine = Engine(log, store)
     while generation.position < head:
-        generation = await engine.advance(TOPICS[topic], generation)
+        generation = await advance(log, store, TOPICS[topic], generation)
     return generation.id
 
 

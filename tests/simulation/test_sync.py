@@ -22,9 +22,10 @@ from adapters.sync.heads import Heads
 from adapters.sync.messages import Batch, EntryOut, MustRefetch, ServerMessage, Subscribe, Subscribed
 from domain.limits import PROJECTION_VERSION_MAX
 from projections import cursor as cursors
-from projections.engine import Engine
+from projections.ports import Generation
 from projections.projection import AnyProjection
 from projections.topics import TOPICS
+from tests.folding import advance
 from tests.simulation.plain import Plain
 from tests.simulation.said import Saying, say, sayings
 from tests.simulation.stepping import drive
@@ -92,7 +93,6 @@ class AnyReading(RuleBasedStateMachine):
         self.log = MemoryLog(MovableClock())
         self.shelf = Shelf()
         self.store = MemoryEntryStore(self.shelf)
-        self.engine = Engine(self.log, self.store)
         self.topics = MemoryTopics(self.shelf, self.log, EPOCH)
         self.plain = Plain()
         self.release: AnyProjection = letters(1)
@@ -113,7 +113,7 @@ class AnyReading(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 6))
     def the_projector_goes_on(self, limit: int = 3) -> None:
-        drive(self.engine.advance(self.release, drive(self.store.open(TOPIC, self.release.version)), limit=limit))
+        self.fold(self.release, drive(self.store.open(TOPIC, self.release.version)), limit)
 
     @rule()
     def it_is_rebuilt(self) -> None:
@@ -144,6 +144,9 @@ class AnyReading(RuleBasedStateMachine):
         live.entries[key] = replace(entry, value=value)
         self.tampered.add(self.served())
 
+    def fold(self, projection: AnyProjection, generation: Generation, limit: int = 10_000) -> Generation:
+        return drive(advance(self.log, self.store, projection, generation, limit=limit))
+
     def served(self) -> int:
         serving = drive(self.topics.serving(TOPIC))
         assert serving is not None
@@ -151,7 +154,7 @@ class AnyReading(RuleBasedStateMachine):
 
     def take_over(self, projection: AnyProjection) -> None:
         built = drive(self.store.create_aside(TOPIC, projection.version))
-        built = drive(self.engine.advance(projection, built))
+        built = self.fold(projection, built)
         live = drive(self.store.live(TOPIC))
         same = live is not None and live.version == built.version and not drive(self.store.differences(live, built))
         replaced = drive(self.store.take_over(built, same_as=live.id if same and live is not None else None))
@@ -221,7 +224,7 @@ class AnyReading(RuleBasedStateMachine):
         self.it_is_rebuilt()
         head = drive(self.log.head())
         while (generation := drive(self.store.open(TOPIC, self.release.version))).position < head:
-            drive(self.engine.advance(self.release, generation))
+            self.fold(self.release, generation)
         for client in self.clients:
             client.entries_left = 10_000
             for _ in range(2):  # the first time it may have to refetch

@@ -14,9 +14,10 @@ from domain.events import Recorded
 from domain.people import PersonRegistered
 from domain.ports import Clock
 from domain.spaces import SpaceCreated
-from projections.engine import Engine, ProjectionStopped
+from projections.engine import ProjectionStopped
 from projections.ports import CheckpointMoved, EntryKey, Generation
 from projections.projection import AnyProjection, Entry
+from tests.folding import advance
 from tests.unit.letters import Letter, letters
 from tests.unit.world import AGENT, OTHER, MovableClock, World
 
@@ -43,13 +44,12 @@ class CountingStore(MemoryEntryStore):
 
 
 class Setting:
-    """A log to write words into, and an engine that folds them."""
+    """A log to write words into, and a store that they are folded into."""
 
     def __init__(self, log: MemoryLog | None = None) -> None:
         self.world = World(log)
         self.shelf = Shelf()
         self.store = CountingStore(self.shelf)
-        self.engine = Engine(self.world.log, self.store)
 
     async def say(self, *labels: str, agent: UUID = AGENT) -> None:
         await self.world.happen(
@@ -61,7 +61,7 @@ class Setting:
     ) -> Generation:
         projection = projection or letters()
         generation = await self.store.open(projection.topic, projection.version)
-        return await self.engine.advance(projection, generation, limit=limit, up_to=up_to)
+        return await advance(self.world.log, self.store, projection, generation, limit=limit, up_to=up_to)
 
     def entries(self, agent: UUID = AGENT) -> dict[str, tuple[int, int | None]]:
         """By letter: position, and how many times; None for a tombstone."""
@@ -207,7 +207,7 @@ async def test_I4_whoever_is_behind_is_told_and_writes_nothing(setting: Setting)
     await setting.say("a")
     await setting.advance()
     with pytest.raises(CheckpointMoved):
-        await setting.engine.advance(letters(), stale)
+        await advance(setting.world.log, setting.store, letters(), stale)
     assert setting.entries() == {"a": (1, 1)}
 
 

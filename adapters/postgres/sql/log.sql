@@ -16,9 +16,8 @@ SELECT position, event_id, agent_id, stream_id, version, type, schema_version, d
        causation_id, correlation_id, traceparent, subjects
 FROM stele.log WHERE position > %s ORDER BY position LIMIT %s
 
--- scan: how many events a page of the whole log has, and where it ends (after, limit)
-SELECT count(*), max(position)
-FROM (SELECT position FROM stele.log WHERE position > %s ORDER BY position LIMIT %s) AS page
+-- scan: how many events a page of the whole log has, and where it ends (after, up to)
+SELECT count(*), max(position) FROM stele.log WHERE position > %s AND position <= %s
 
 -- read_but: such a page, without the events of some types (after, up to, types)
 SELECT position, event_id, agent_id, stream_id, version, type, schema_version, data, occurred_at, recorded_at, actor,

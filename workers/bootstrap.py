@@ -24,16 +24,17 @@ _log = structlog.get_logger()
 _FIRST_ROLES = ("owner", "operator")
 
 
-async def bootstrap(conninfo: str, token_file: Path, settings: Settings) -> None:
+async def bootstrap(conninfo: str, token_file: Path, settings: Settings, *, alone_here: bool = False) -> None:
     """Bring the schema up to date and see that the token in `token_file` is an owner's. Doing it twice changes nothing,
     and when several processes do it at once, one does it and the others find it done.
 
     A log without agents gets its first one. A token file that is lost is replaced by a new token of that agent.
+    `alone_here`: no process of an older release runs any more, so what only they needed goes (migrations `post`).
     Raises NotConfigured.
     """
     async with alone(conninfo):
         try:
-            for name in await migrate(conninfo):
+            for name in await migrate(conninfo, "post" if alone_here else "pre"):
                 _log.info("migrated", migration=name)
         except (SchemaNewer, NotPermitted) as error:
             raise NotConfigured(str(error)) from error

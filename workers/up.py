@@ -93,7 +93,8 @@ class Up:
         began = time.monotonic()
         try:
             postgres_url, nats_url = await self._start_servers()
-            await bootstrap(postgres_url, self._data / "owner.token", self._settings)
+            own = self._postgres is not None  # nobody else is on a database that this process has just started
+            await bootstrap(postgres_url, self._data / "owner.token", self._settings, alone_here=own)
             self._start_children(postgres_url, nats_url)
             if not await self._wait_until_ready(stop):
                 return

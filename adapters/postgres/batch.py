@@ -1,4 +1,4 @@
-"""One batch of commands: which ones go together, and the columns in which they travel to stele.append_v2."""
+"""One batch of commands: which ones go together, and the columns in which they travel to stele.append_v3."""
 
 import asyncio
 from collections import deque
@@ -60,7 +60,7 @@ def take(queue: deque[Waiting]) -> list[Waiting]:
 
 
 def columns(transactions: list[Transaction], seen: Collection[Kind]) -> tuple[list[Any], set[Kind]]:
-    """The arguments of stele.append_v2, commands numbered from 1; and the kinds of events that are not in `seen`."""
+    """The arguments of stele.append_v3, commands numbered from 1; and the kinds of events that are not in `seen`."""
     commands = list(enumerate(transactions, start=1))
     keyed = [(n, t) for n, t in commands if t.key is not None]
     new_keys = [(n, key) for n, t in commands if t.new_keys for key in t.new_keys]

@@ -14,7 +14,7 @@ from adapters.postgres.tenant import Tenants
 Role = Literal["stele_writer", "stele_projector", "stele_reader"]
 _SETTINGS = (
     "TimeZone=UTC",
-    "default_transaction_isolation=read\\ committed",  # stele.append_v2 looks anew once it has the lock
+    "default_transaction_isolation=read\\ committed",  # stele.append_v3 looks anew once it has the lock
     "statement_timeout=60s",
     "idle_in_transaction_session_timeout=60s",
 )

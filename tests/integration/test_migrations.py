@@ -30,7 +30,8 @@ Connection = AsyncConnection[Any]
 Rows = dict[str, list[tuple[Any, ...]]]
 SEED = 20_261_121
 EVENTS = 120
-NAMES = list(migrations())
+NAMES = [name for name in migrations() if "_pre_" in name]
+LATER = [name for name in migrations() if "_post_" in name]
 _TABLES = """
 SELECT n.nspname, c.relname, ARRAY(SELECT attname::text FROM pg_attribute a
     WHERE a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
@@ -78,6 +79,17 @@ async def test_every_earlier_schema_comes_to_the_newest_with_all_that_is_in_it(d
             " AND relowner::regrole::text NOT IN ('stele_owner', 'stele_projector')"
         )
         assert await owners.fetchall() == []
+    await _goes_on(database)
+
+
+async def test_a_schema_is_whole_when_nothing_of_older_releases_is_left_in_it(database: str) -> None:
+    await migrate(database)
+    async with await AsyncConnection.connect(database, autocommit=True) as connection:
+        await append(connection, history(SEED, EVENTS))
+        for name in NAMES:
+            for statement in (_KEYS,) if name == "0002_pre_append" else _ROWS.get(name, ())[:1]:
+                await connection.execute(statement.encode(), [AGENTS[0]] if name == "0002_pre_append" else None)
+        assert await migrate(database, "post") == LATER
     await _goes_on(database)
 
 
@@ -143,6 +155,7 @@ async def test_what_comes_after_the_older_release_waits_until_it_is_gone(databas
     assert await migrate(database, source=phased) == [*NAMES, "0901_pre_new", "0903_pre_newer"]
     assert await migrate(database, source=phased) == []
     assert await migrate(database, "post", {**phased, "0904_pre_newest": "SELECT 1"}) == [
+        *LATER,
         "0902_post_old",
         "0904_pre_newest",
     ]

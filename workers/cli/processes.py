@@ -61,6 +61,9 @@ def _process(name: str) -> Any:
 
 def bootstrap(
     token_file: Annotated[Path, typer.Option(help="Where the owner's token is, or is to be written")],
+    finish_upgrade: Annotated[
+        bool, typer.Option("--finish-upgrade", help="No process of an older release runs any more: drop what they used")
+    ] = False,
 ) -> None:
     """Bring the database up to date and make the first agent. Doing it twice changes nothing."""
     from workers import bootstrap as process
@@ -68,7 +71,11 @@ def bootstrap(
 
     chosen = settings()
     conninfo = required(chosen.postgres_url, "STELE_POSTGRES_URL")
-    run("bootstrap", lambda _: process.bootstrap(conninfo, token_file, chosen), level=chosen.log_level)
+    run(
+        "bootstrap",
+        lambda _: process.bootstrap(conninfo, token_file, chosen, alone_here=finish_upgrade),
+        level=chosen.log_level,
+    )
 
 
 def build(

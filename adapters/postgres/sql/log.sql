@@ -1,5 +1,5 @@
--- append: a batch of commands; see migrations/0004_pre_append.sql
-SELECT * FROM stele.append_v2(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
+-- append: a batch of commands; see migrations/0016_pre_append.sql
+SELECT * FROM stele.append_v3(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)
 
 -- kinds: every kind of event that the log holds
 SELECT type, schema_version, first_position FROM stele.kinds ORDER BY first_position, type

@@ -42,7 +42,7 @@ class Appender:
 
     async def __aenter__(self) -> "Appender":
         watch_queue(self._queue.__len__)
-        self._connection = await self._connect()
+        self._connection = await connect(self._conninfo, "appender", one_plan=True)
         self._task = asyncio.create_task(self._run(), name="appender")
         return self
 
@@ -55,11 +55,6 @@ class Appender:
         await self._doorbell.close()
         if self._connection is not None:
             await self._connection.close()
-
-    async def _connect(self) -> AsyncConnection[Any]:
-        connection = await connect(self._conninfo, "appender")
-        await connection.execute("SET plan_cache_mode = force_generic_plan")  # see migrations/0016_pre_append.sql
-        return connection
 
     async def append(self, transaction: Transaction) -> Verdict:
         """Raises Refusal `overloaded` at once when the queue is full, `log_unavailable` when Postgres stays away, and
@@ -142,7 +137,7 @@ class Appender:
         deadline = time.monotonic() + APPEND_OUTAGE_SECONDS_MAX
         while time.monotonic() < deadline:
             try:
-                self._connection = await self._connect()
+                self._connection = await connect(self._conninfo, "appender", one_plan=True)
                 landed = await self._landed([waiting.transaction for waiting in batch])
             except psycopg.Error:
                 await asyncio.sleep(0.2)

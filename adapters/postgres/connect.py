@@ -68,8 +68,8 @@ _POOL: dict[str, Any] = {"timeout": 10.0, "open": False, "check": AsyncConnectio
 
 
 _ONE_PLAN = "plan_cache_mode=force_generic_plan"
-"""A query about an array of streams is otherwise planned anew each time, because a plan for an array whose length is known
-looks cheaper: half a millisecond for what takes a tenth of one.
+"""A query about an array of streams is otherwise planned anew each time, because a plan for an array whose length is
+known looks cheaper: half a millisecond for what takes a tenth of one.
 """
 
 

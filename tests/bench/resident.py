@@ -23,7 +23,7 @@ class Resident(Struct, frozen=True):
 
     peak: float
     grown: float
-    """From when it began to work until the end."""
+    """The highest while it worked, above what it was when it began to; at the end much of it is given back."""
 
 
 class Watch:
@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, pid: int) -> None:
         self._status = Path(f"/proc/{pid}/status")
         self._began: float | None = None
-        self._now = self._peak = 0.0
+        self._now = self._peak = self._highest = 0.0
 
     async def run(self) -> None:
         """Until the process is gone, or cancelled."""
@@ -42,11 +42,13 @@ class Watch:
     def begin(self) -> None:
         """It is ready: what it takes from now on is for its work."""
         self._look()
-        self._began = self._now
+        self._began = self._highest = self._now
 
     def end(self) -> Resident:
         self._look()
-        return Resident(self._peak, self._now - (self._began if self._began is not None else self._now))
+        if self._began is None:
+            raise RuntimeError("nobody said when it began to work")
+        return Resident(self._peak, self._highest - self._began)
 
     def _look(self) -> bool:
         try:
@@ -57,6 +59,7 @@ class Watch:
         if "VmRSS" not in found:  # a zombie
             return False
         self._now = _megabytes(found["VmRSS"])
+        self._highest = max(self._highest, self._now)
         self._peak = max(self._peak, _megabytes(found["VmHWM"]))
         return True
 

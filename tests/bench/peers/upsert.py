@@ -10,8 +10,8 @@ from adapters.postgres.arrays import byteas, int8s, texts, uuids
 from projections.projection import Entry
 from tests.bench.row import run_sql
 
-_SCHEMA = (Path(__file__).parent / "upsert.sql").read_text()
-_WRITE = (
+SCHEMA = (Path(__file__).parent / "upsert.sql").read_text()
+WRITE = (
     "WITH moved AS (UPDATE bench.checkpoint SET position = %b)"
     " INSERT INTO bench.entries (generation, agent_id, key, space_id, position, value)"
     " SELECT 1, * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::bigint[], %b::bytea[])"
@@ -25,7 +25,7 @@ Page = tuple[Sequence[Entry], int]
 
 async def write(conninfo: str, pages: Sequence[Page]) -> float:
     """Seconds to write all of them, each in its transaction, into an empty table."""
-    await run_sql(conninfo, _SCHEMA)
+    await run_sql(conninfo, SCHEMA)
     async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
         began = time.perf_counter()
         for changed, position in pages:
@@ -37,5 +37,5 @@ async def write(conninfo: str, pages: Sequence[Page]) -> float:
                 int8s([entry.position for entry in changed]),
                 byteas([entry.value for entry in changed]),
             ]
-            await connection.execute(_WRITE, arguments, prepare=True)
+            await connection.execute(WRITE, arguments, prepare=True)
         return time.perf_counter() - began

@@ -16,7 +16,7 @@ from tests.bench.peers.write_message import CONNECTIONS_MAX, MessageStore, messa
 from tests.bench.row import Bench, Line, Target, row
 
 _EVENTS_A_STREAM = 3
-_STOCK_STREAMS = 2_000
+_STOCK_STREAMS = 5_000
 _PEER_CALLERS_MAX = 8
 """The peers' best: from eight to 64 callers (threads, connections) none of them gained more than a twentieth."""
 _TARGETS_FROM = 64

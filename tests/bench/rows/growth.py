@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-from domain.limits import PAGE_EVENTS_MAX
 from tests.bench.measure import Case, callers, one_by_one
 from tests.bench.notes import SEED
 from tests.bench.ours import Ours, existing, ours
@@ -13,6 +12,7 @@ from tests.bench.row import Bench, Line, Target, grouped, row
 
 _FLAT = 1.3
 _PAGES_A_SAMPLE = 20
+_PAGE_EVENTS = 5_000
 
 
 class _Log:
@@ -21,7 +21,7 @@ class _Log:
     def __init__(self, bench: Bench, own: Ours, size: int) -> None:
         self._scale, self._own, self.size = bench.scale, own, size
         self._rng = random.Random(SEED)
-        self._page = min(PAGE_EVENTS_MAX, size // 2)
+        self._page = min(_PAGE_EVENTS, bench.scale.sizes[0] // 2)
 
     async def page(self) -> None:
         for recorded in await self._own.log.read(self._rng.randrange(self.size - self._page), self._page):
@@ -41,7 +41,7 @@ class _Log:
     "Cost as the log grows",
     f"""The same work on logs of several sizes, in turn, each against the smallest of them; one half of the events are
     transcript chunks, the other half notes in streams of two. Appended to are new streams, and streams that were there,
-    drawn from the whole log, that are not in the cache of aggregates. Pages have {grouped(PAGE_EVENTS_MAX)} events from
+    drawn from the whole log, that are not in the cache of aggregates. Pages have {grouped(_PAGE_EVENTS)} events from
     anywhere in the log, decoded. Each sample comes just after a checkpoint of Postgres, so that every page of an index
     that is changed for the first time goes into its journal whole.""",
 )

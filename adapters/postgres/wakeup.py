@@ -43,7 +43,7 @@ class Doorbell:
         """Ring and wait until Postgres has it. Raises psycopg.Error."""
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._conninfo, "doorbell")
-            # A transaction with a NOTIFY has a commit record, so every ring would flush the disk, which the appender needs
+            # A NOTIFY has a commit record: every ring would flush the disk, which the appender needs
             await self._connection.execute("SET synchronous_commit = off")
         await self._connection.execute("SELECT pg_notify(%s, '')", [self._channel], prepare=True)
 

@@ -1,14 +1,13 @@
 """The commands of a hub's users: ingest, tail, actions, log."""
 
 import sys
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workers.cli import hub
-from workers.cli.output import CommandFailed, one_line, print_fields, print_json, uuid_of
+from workers.cli.output import CommandFailed, json_line, one_line, print_fields, print_json, uuid_of
 
 Data = Annotated[Path | None, typer.Option(help="The data folder of a running hub [default: $STELE_DATA or .stele]")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON value a line")]
@@ -65,7 +64,7 @@ def log(
         if json:
             print_json(event)
         else:
-            print(f"{event['position']:>8}  {event['type']:<48}  {one_line(str(event['data']), 120)}", flush=True)
+            print(f"{event['position']:>8}  {event['type']:<48}  {json_line(event['data'], 120)}", flush=True)
 
 
 @actions.command("list")
@@ -114,7 +113,7 @@ def approve(
     shown = entry["value"]
     if shown["arguments_sha256"] == ERASED:
         raise CommandFailed("person_erased: it is about somebody who was erased; nobody can read it any more")
-    arguments = one_line(dumps(shown["arguments"], ensure_ascii=False), 40_000)
+    arguments = json_line(shown["arguments"], 40_000)
     print(f"{one_line(shown['tool'], 40)}  {arguments}  (SHA-256 {shown['arguments_sha256']})", file=sys.stderr)
     if sys.stdin.isatty() and not yes:
         typer.confirm("Approve exactly this?", abort=True, err=True)

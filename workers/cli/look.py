@@ -6,7 +6,7 @@ import typer
 
 from workers.cli import hub
 from workers.cli.client import AsOf, Data, Json
-from workers.cli.output import one_line, print_fields, print_json, uuid_of
+from workers.cli.output import json_line, print_fields, print_json, uuid_of
 from workers.cli.tail import for_people
 
 topics = typer.Typer(help="Look at the topics.", no_args_is_help=True)
@@ -77,7 +77,7 @@ def stream(
         if json:
             print_json(event)
             continue
-        what = f"{event['type']:<48}  {one_line(str(event['data']), 120)}"
+        what = f"{event['type']:<48}  {json_line(event['data'], 120)}"
         print(f"{event['version']:>6}  {event['position']:>8}  {what}", flush=True)
 
 

@@ -28,6 +28,11 @@ def one_line(text: str, width: int = 100) -> str:
     return clean if len(clean) <= width else clean[: width - 1] + "…"
 
 
+def json_line(value: Any, width: int) -> str:
+    """JSON for people: what `one_line` does, to its text."""
+    return one_line(json.dumps(value, ensure_ascii=False), width)
+
+
 def print_fields(value: dict[str, Any], as_json: bool) -> None:
     """One thing: for programs one line of JSON, for people a line a field."""
     if as_json:

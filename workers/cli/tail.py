@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketE
 from websockets.sync.client import ClientConnection, connect
 
 from workers.cli.hub import Hub
-from workers.cli.output import CommandFailed, one_line, print_json
+from workers.cli.output import CommandFailed, json_line, one_line, print_json
 
 _STOP = {4000, 4003, 4004, 4009}
 """Close codes after which reconnecting is of no use (docs/protocol.md)."""
@@ -107,4 +107,4 @@ def for_people(value: dict[str, Any]) -> str:
     for fields in (("speaker", "text"), ("status", "title"), ("label",), ("name", "title")):
         if all(isinstance(value.get(field), str) for field in fields):
             return one_line(": ".join(value[field] for field in fields), 160)
-    return one_line(json.dumps(value, ensure_ascii=False), 160)
+    return json_line(value, 160)

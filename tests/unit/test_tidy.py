@@ -70,7 +70,7 @@ def test_I2_only_the_appender_writes_to_the_log() -> None:
         for file in _files("*.sql")
         if re.search(r"INSERT INTO stele\.log\b|UPDATE stele\.log\b|DELETE FROM stele\.log\b", file.read_text())
     }
-    assert writers == {f"adapters/postgres/migrations/{name}_pre_append.sql" for name in ("0002", "0004")}
+    assert writers == {f"adapters/postgres/migrations/{name}_pre_append.sql" for name in ("0002", "0004", "0016")}
     callers = {
         str(file.relative_to(ROOT))
         for file in _python()

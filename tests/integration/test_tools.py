@@ -241,7 +241,7 @@ async def overloaded(
     database: str, nats_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Stack, _Overloaded]]:
     """A runtime that puts off the workers, who lose patience soon."""
-    monkeypatch.setattr(commands, "COMMAND_REPLY_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(commands, "COMMAND_REPLY_SECONDS_MAX", 1.0)
     async with running(database, nats_url, serving=False) as stack:
         log = _Overloaded(stack.log)
         await CommandServer(stack.client, Runtime(log, stack.clock, TimeOrderedIds(), stack.vault)).start()
@@ -272,7 +272,7 @@ async def test_an_outcome_waits_for_a_runtime_that_is_away(overloaded: tuple[Sta
     stack, log = overloaded
 
     async def overload() -> object:
-        log.times = 15
+        log.times = 40
         return {"kept": True}
 
     approved = await stack.approved("tool")

@@ -34,6 +34,8 @@ class Started(Awaitable[T_co], Protocol[T_co]):
 
     def cancel(self) -> object: ...
 
+    def add_done_callback(self, told: Callable[[Any], object], /) -> object: ...
+
 
 class InTurn(Generic[T]):
     """Work that is done when it is awaited, and not before."""
@@ -45,6 +47,10 @@ class InTurn(Generic[T]):
         return self._work.__await__()
 
     def cancel(self) -> None:
+        self._work.close()
+
+    def add_done_callback(self, told: Callable[[Any], object], /) -> None:
+        """Who asks for this does not wait for it: it is never begun."""
         self._work.close()
 
 
@@ -117,6 +123,8 @@ class Run:
         self._folded = generation.position
         self._ahead: deque[tuple[int, Started[Scanned]]] = deque()
         """Where the pages go on from that are being read, and their readings."""
+        self._full_to = -1
+        """Where the last full page ends that was read."""
         self._saved: Started[Generation] | None = None
         self._unsaved: dict[Name, Kept] = {}
         self._seen = Seen() if lasting and generation.position == 0 else None
@@ -137,10 +145,12 @@ class Run:
             await self._store.still(self.generation)
             return self.generation
         more = (page.cut or page.count == limit) and (up_to is None or page.end < up_to)
-        if more:
-            self._read_ahead(page.end, limit, up_to)
-        else:
+        if not more:
             self._read_anew()
+        elif not self._ahead:
+            self._read_ahead(page.end, limit, up_to)
+        elif self._ahead[-1][0] + limit == self._full_to:  # it was full when as many were being read as may be
+            self._read_ahead(self._full_to, limit, up_to)
         if page.erasure is not None:
             return await self._erase(page.erasure)
         stored = await self._stored(page.touched)
@@ -172,18 +182,24 @@ class Run:
             self._saved.cancel()
             self._saved = None
 
-    def _read_ahead(self, end: int, limit: int, up_to: int | None) -> None:
-        """Begin to read the pages after `end`, which follow each other because positions are dense. One that turns out
-        to end early (at the head, or before an erasure) makes those behind it useless, and costs nothing else.
-        """
-        begin = self._ahead[-1][0] + limit if self._ahead else end
-        while len(self._ahead) < READ_AHEAD_PAGES and (up_to is None or begin < up_to):
-            self._ahead.append((begin, self._start(self._scan(begin, _room(begin, limit, up_to)))))
-            begin += limit
+    def _read_ahead(self, begin: int, limit: int, up_to: int | None) -> None:
+        """Begin to read the page after `begin`, unless enough are being read."""
+        if len(self._ahead) < READ_AHEAD_PAGES and (up_to is None or begin < up_to):
+            self._ahead.append((begin, self._start(self._scan_ahead(begin, limit, up_to))))
+
+    async def _scan_ahead(self, begin: int, limit: int, up_to: int | None) -> Scanned:
+        """Only after a full page is there another one to read."""
+        scanned = await self._scan(begin, _room(begin, limit, up_to))
+        if scanned.count == limit:
+            self._full_to = begin + limit
+            if self._ahead and self._ahead[-1][0] == begin:
+                self._read_ahead(self._full_to, limit, up_to)
+        return scanned
 
     def _read_anew(self) -> None:
+        """What is being read is not wanted. It runs out: breaking queries off has cost a pool its connections."""
         while self._ahead:
-            self._ahead.popleft()[1].cancel()
+            self._ahead.popleft()[1].add_done_callback(_told)
 
     async def _next(self, limit: int, up_to: int | None) -> Page:
         """Its events are decoded now, and not when they were read: they are folded while they are in the processor's
@@ -227,6 +243,11 @@ class Run:
         stopped = ProjectionStopped(self._projection.topic, position, cause)
         await self._store.stop(self.generation, position, str(stopped))
         raise stopped from cause
+
+
+def _told(reading: Any) -> None:
+    """Whatever became of it is of no interest."""
+    reading.cancelled() or reading.exception()
 
 
 def _room(after: int, limit: int, up_to: int | None) -> int:

@@ -93,7 +93,7 @@ class Up:
         began = time.monotonic()
         try:
             postgres_url, nats_url = await self._start_servers()
-            own = self._postgres is not None  # nobody else is on a database that this process has just started
+            own = self._postgres is not None  # whoever has the folder's lock is alone on the database in it
             await bootstrap(postgres_url, self._data / "owner.token", self._settings, alone_here=own)
             self._start_children(postgres_url, nats_url)
             if not await self._wait_until_ready(stop):

@@ -2,6 +2,7 @@
 of the agent that the transaction names, and nothing when it names none (docs/adr/0015).
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID
@@ -28,7 +29,20 @@ class Tenants:
         arguments: Sequence[object] | dict[str, object],
         row_factory: AsyncRowFactory[Any] = tuple_row,
     ) -> list[Any]:
-        """All rows of one statement, as this agent. Raises psycopg.Error, or psycopg_pool.PoolTimeout."""
+        """All rows of one statement, as this agent. Raises psycopg.Error, or psycopg_pool.PoolTimeout.
+
+        It runs out when nobody waits for it any more, as when a client goes: breaking off what waits for a pool has
+        cost it connections.
+        """
+        return await asyncio.shield(self._fetch(agent_id, statement, arguments, row_factory))
+
+    async def _fetch(
+        self,
+        agent_id: UUID,
+        statement: LiteralString,
+        arguments: Sequence[object] | dict[str, object],
+        row_factory: AsyncRowFactory[Any],
+    ) -> list[Any]:
         async with (
             self.readers.connection() as connection,
             connection.cursor() as naming,
